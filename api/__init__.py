@@ -1,0 +1,1 @@
+"""The HTTP contract: both ends of what the world sees."""

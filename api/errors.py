@@ -1,0 +1,119 @@
+"""Every error as problem JSON (RFC 9457), from one table of stable codes.
+
+The body: `type`, `title`, `status`, `detail`, `code`; for wrong fields `errors`, a list of `{pointer, detail}`.
+`docs/reference/errors.md` lists the codes; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response, json, make_response
+from pydantic import ValidationError
+from werkzeug.exceptions import HTTPException
+
+from producer.errors import InvalidRequest, ProducerError
+from producer.schema import NOT_YET
+
+log = logging.getLogger("segue.api")
+
+CODES: dict[str, tuple[HTTPStatus, str]] = {
+    "malformed-json": (HTTPStatus.BAD_REQUEST, "The body is no JSON"),
+    "bad-request": (HTTPStatus.BAD_REQUEST, "The request cannot be read"),
+    "not-found": (HTTPStatus.NOT_FOUND, "There is no such thing"),
+    "method-not-allowed": (HTTPStatus.METHOD_NOT_ALLOWED, "This address does not take this method"),
+    "expired": (HTTPStatus.GONE, "The result is no longer kept"),
+    "too-large": (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large"),
+    "unsupported-media-type": (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body is of another type than JSON"),
+    "invalid-request": (HTTPStatus.UNPROCESSABLE_ENTITY, "The request has wrong fields"),
+    "internal": (HTTPStatus.INTERNAL_SERVER_ERROR, "Something broke on our side"),
+    "bad-message": (HTTPStatus.INTERNAL_SERVER_ERROR, "Redis holds what Segue did not write"),
+    "queue-full": (HTTPStatus.SERVICE_UNAVAILABLE, "Too many jobs wait"),
+    "redis-unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "Redis does not answer"),
+    "not-ready": (HTTPStatus.SERVICE_UNAVAILABLE, "No model is loaded yet"),
+    "no-workers": (HTTPStatus.SERVICE_UNAVAILABLE, "No worker is alive"),
+}
+
+_CODE_OF_STATUS = {
+    HTTPStatus.NOT_FOUND: "not-found",
+    HTTPStatus.METHOD_NOT_ALLOWED: "method-not-allowed",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "too-large",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "unsupported-media-type",
+}
+_RETRY_AFTER_S = 2
+_MAX_FIELD_ERRORS = 20
+
+
+def problem(code: str, detail: str, errors: Sequence[dict[str, str]] = ()) -> Response:
+    """Return the problem JSON of `code`. detail: a sentence on this occurrence; errors: the wrong fields."""
+    status, title = CODES[code]
+    body: dict[str, Any] = {
+        "type": f"urn:segue:error:{code}",
+        "title": title,
+        "status": status.value,
+        "detail": detail,
+        "code": code,
+    }
+    if errors:
+        body["errors"] = list(errors)
+    response = make_response(json.dumps(body), status)
+    response.content_type = "application/problem+json"
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        response.headers["Retry-After"] = str(_RETRY_AFTER_S)
+    return response
+
+
+def invalid_fields(error: ValidationError) -> Response:
+    """Return the problem JSON of what pydantic found wrong, a JSON pointer (RFC 6901) to each field."""
+    found = error.errors(include_url=False, include_context=False)
+    errors = [{"pointer": _pointer(e["loc"]), "detail": _explain(e)} for e in found[:_MAX_FIELD_ERRORS]]
+    more = f" (the first {_MAX_FIELD_ERRORS} of {len(found)})" if len(found) > _MAX_FIELD_ERRORS else ""
+    return problem(
+        "invalid-request",
+        f"{len(found)} fields are wrong{more}; see errors"
+        if len(found) > 1
+        else f"{errors[0]['pointer'] or 'the body'}: {errors[0]['detail']}",
+        errors,
+    )
+
+
+def _pointer(location: Sequence[str | int]) -> str:
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location)
+
+
+def _explain(error: Any) -> str:
+    name = str(error["loc"][-1]) if error["loc"] else ""
+    if error["type"] == "extra_forbidden":
+        if name in NOT_YET:
+            return f"this release does not honour {name!r} yet; leave it out"
+        return "there is no such field"
+    return str(error["msg"]).removeprefix("Value error, ")
+
+
+def register(app: Flask) -> None:
+    """Turn every exception of `app` into problem JSON; a traceback goes to the log, never to a client."""
+
+    def known(error: ProducerError) -> Response:
+        if isinstance(error, InvalidRequest) and error.pointer:
+            return problem(error.code, str(error), [{"pointer": error.pointer, "detail": str(error)}])
+        return problem(error.code, str(error))
+
+    def http(error: HTTPException) -> Response:
+        status = HTTPStatus(error.code or 500)
+        fallback = "bad-request" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "internal"
+        answer = problem(_CODE_OF_STATUS.get(status, fallback), error.description or status.phrase)
+        for name, value in error.get_headers():
+            if name == "Allow":
+                answer.headers[name] = value
+        return answer
+
+    def unexpected(error: Exception) -> Response:
+        log.error("unhandled", exc_info=error)
+        return problem("internal", "it was logged; the same request may fail again")
+
+    app.register_error_handler(ProducerError, known)
+    app.register_error_handler(HTTPException, http)
+    app.register_error_handler(Exception, unexpected)

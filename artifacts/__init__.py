@@ -1,0 +1,1 @@
+"""The model contract: what a model is, on disk and in memory. Code only; the files live in ARTIFACTS_DIR."""

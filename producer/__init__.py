@@ -1,0 +1,1 @@
+"""The message contract: all that Segue's processes say to each other through Redis, both ways."""

@@ -1,0 +1,52 @@
+"""Connections to Redis: quick ones for calls that somebody waits for, patient ones for workers.
+
+redis-py 8 retries ten times with back-off by default; behind an HTTP request that turns a Redis that is down
+into a client that hangs. Here one retry covers a connection that a restart of Redis left dead in the pool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import redis
+from redis.backoff import ConstantBackoff, NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from producer.errors import Unavailable
+
+
+def quick(url: str, timeout_s: float, connections: int = 64) -> redis.Redis:
+    """Return a client whose every call ends within about 2 × `timeout_s`. Connects at the first call.
+
+    connections: at most so many; a caller that finds none free waits `timeout_s`, then fails.
+    """
+    pool = redis.BlockingConnectionPool.from_url(
+        url,
+        max_connections=connections,
+        timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        socket_timeout=timeout_s,
+        # A call that timed out is not tried again: it may have been carried out, and the client has waited enough.
+        retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+    )
+    return redis.Redis(connection_pool=pool)
+
+
+def patient(url: str) -> redis.Redis:
+    """Return a client for a worker: a call in the middle of a job outlives a restart of Redis of up to 8 seconds."""
+    return redis.Redis.from_url(url, socket_connect_timeout=5, retry=Retry(ConstantBackoff(1), 8))
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn redis-py's errors into the contract's.
+
+    Raises: Unavailable, whatever kept Redis from answering.
+    """
+    try:
+        yield
+    except RedisError as error:
+        raise Unavailable(f"Redis does not answer ({type(error).__name__})") from error

@@ -1,0 +1,79 @@
+"""What can go wrong between a client and its answer.
+
+ProducerError
+├── InvalidRequest    the request itself is wrong; the same request will fail again
+├── QueueFull         too many jobs wait; try again later
+├── NotFound          no such job, list or genre
+├── Expired           there was such a job, and its result is no longer kept
+├── NotReady          no worker has published a model yet
+├── JobFailed         the worker tried and could not answer
+├── BadMessage        bytes in Redis that no release of Segue wrote
+└── Unavailable       Redis does not answer
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ProducerError(Exception):
+    """Root of the message contract's errors. `code` is stable: the same in answers, logs and documentation."""
+
+    code: ClassVar[str] = "internal"
+    retryable: ClassVar[bool] = False
+
+
+class InvalidRequest(ProducerError):
+    """A field of the request has a value that cannot be honoured."""
+
+    code = "invalid-request"
+
+    def __init__(self, detail: str, pointer: str = "") -> None:
+        """pointer: JSON pointer (RFC 6901) to the field, "" for the whole request."""
+        super().__init__(detail)
+        self.pointer = pointer
+
+
+class QueueFull(ProducerError):
+    """The queue holds as many jobs as it may."""
+
+    code = "queue-full"
+    retryable = True
+
+
+class NotFound(ProducerError):
+    """There is no such thing."""
+
+    code = "not-found"
+
+
+class Expired(ProducerError):
+    """There was such a job; its result is no longer kept."""
+
+    code = "expired"
+
+
+class NotReady(ProducerError):
+    """No worker has published a model yet."""
+
+    code = "not-ready"
+    retryable = True
+
+
+class JobFailed(ProducerError):
+    """The worker tried, more than once, and could not answer."""
+
+    code = "job-failed"
+
+
+class BadMessage(ProducerError):
+    """Bytes that are no message of Segue's: a pickle, another format version, or cut off."""
+
+    code = "bad-message"
+
+
+class Unavailable(ProducerError):
+    """Redis does not answer."""
+
+    code = "redis-unavailable"
+    retryable = True

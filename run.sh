@@ -1,0 +1,11 @@
+#!/bin/sh
+# From a fresh machine to a running Segue: ./run.sh [--demo [N]] [--data FILE] [--port 8000] [--workers N]
+set -eu
+root=$(cd "$(dirname "$0")" && pwd)
+. "$root/venv.sh"
+SEGUE_HOME=${SEGUE_HOME:-$root/.segue}
+mkdir -p "$SEGUE_HOME"
+SEGUE_HOME=$(cd "$SEGUE_HOME" && pwd)
+export SEGUE_HOME
+make_venv "$SEGUE_HOME/venv" "$root/requirements.txt"
+exec "$SEGUE_HOME/venv/bin/python" "$root/dev.py" "$@"

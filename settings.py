@@ -1,0 +1,83 @@
+"""Every setting of Segue, and the only place that reads the environment.
+
+Entry points call `load()` once and pass the values down as arguments; nothing else looks at the environment.
+A setting is an environment variable of the same name in capitals, or a line of the file `.env` beside this one (the
+environment wins). `docs/reference/settings.md` lists them; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent
+DATASET_URL = "https://huggingface.co/datasets/maharshipandya/spotify-tracks-dataset/resolve/main/dataset.csv"
+LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
+
+
+class BadSettings(Exception):
+    """A setting has a value that cannot be used; the message names it and says what is accepted."""
+
+
+class Settings(BaseSettings):
+    """The settings with their defaults. Units stand in the names (`_s` seconds, `_mb` megabytes)."""
+
+    model_config = SettingsConfigDict(env_file=ROOT / ".env", extra="ignore", frozen=True)
+
+    segue_home: Path = Field(ROOT / ".segue", description="Where the one-machine launcher keeps its state.")
+    artifacts_dir: Path | None = Field(None, description="Where models are published; unset: $SEGUE_HOME/artifacts.")
+    redis_url: str | None = Field(
+        None, description="The Redis or Valkey server (redis://… or rediss://…); unset: run.sh starts one of its own."
+    )
+    host: str = Field("127.0.0.1", min_length=1, description="The address that the API listens on.")
+    port: int = Field(8000, ge=1, le=65535, description="The port that the API listens on.")
+    auth: Literal["on", "off"] = Field(
+        "on", description="off lets an API on a non-loopback address start although it asks nobody for a key."
+    )
+    api_processes: int = Field(1, ge=1, le=64, description="Processes that serve HTTP.")
+    api_threads: int = Field(16, ge=1, le=512, description="Requests that one API process serves at once.")
+    workers: int = Field(2, ge=1, le=64, description="Worker processes that the one-machine launcher starts.")
+    queue_limit: int = Field(
+        10_000, ge=1, description="Jobs that may wait in a queue; one more is answered 503 queue-full."
+    )
+    redis_timeout_s: float = Field(
+        0.4, gt=0, le=5, description="How long the API waits for Redis to connect or to answer, in seconds."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="The least level logged.")
+    log_format: Literal["text", "json"] = Field("text", description="text for people, json for log collectors.")
+    dataset_url: str = Field(DATASET_URL, description="Where run.sh downloads a data set from when it has none.")
+    download_connect_timeout_s: float = Field(
+        3.0, gt=0, le=60, description="How long a download may take to connect, and then to send anything, in seconds."
+    )
+    download_timeout_s: float = Field(600.0, gt=0, description="How long a whole download may take, in seconds.")
+
+    @property
+    def models_dir(self) -> Path:
+        """`artifacts_dir`, or its default below `segue_home`."""
+        return self.artifacts_dir or self.segue_home / "artifacts"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the API is reachable from this machine only."""
+        return self.host in LOOPBACK_HOSTS
+
+
+def load() -> Settings:
+    """Read the settings from the environment and `.env`.
+
+    Raises: BadSettings, with a line for each setting that is wrong.
+    """
+    try:
+        return Settings()  # type: ignore[call-arg]  # every field has a default; the plugin-less mypy cannot see it
+    except ValidationError as error:
+        lines = [f"{str(e['loc'][0]).upper()}: {e['msg']} (got {e['input']!r})" for e in error.errors()]
+        raise BadSettings("wrong setting: " + "; ".join(lines)) from error
+
+
+def child_environment(**overrides: str) -> dict[str, str]:
+    """Return this process's environment with `overrides` (setting names in capitals), for a child process."""
+    return {**os.environ, **overrides}

@@ -1,0 +1,1 @@
+"""The offline engine: data in, published model out."""

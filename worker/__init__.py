@@ -1,0 +1,1 @@
+"""The online engine: what we do with a model when somebody asks."""
