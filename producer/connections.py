@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Event
 
 import redis
 from redis.backoff import ConstantBackoff, NoBackoff
@@ -35,9 +36,28 @@ def quick(url: str, timeout_s: float, connections: int = 64) -> redis.Redis:
     return redis.Redis(connection_pool=pool)
 
 
-def patient(url: str) -> redis.Redis:
-    """Return a client for a worker: a call in the middle of a job outlives a restart of Redis of up to 8 seconds."""
-    return redis.Redis.from_url(url, socket_connect_timeout=5, retry=Retry(ConstantBackoff(1), 8))
+class _UntilStopped(ConstantBackoff):
+    """A second between tries, and no further try once `stopping` is set."""
+
+    def __init__(self, stopping: Event) -> None:
+        super().__init__(1)
+        self._stopping = stopping
+
+    def compute(self, failures: int) -> float:
+        if self._stopping.is_set():
+            raise RedisConnectionError("told to stop, with Redis down")
+        return super().compute(failures)
+
+    def __deepcopy__(self, memo: object) -> _UntilStopped:
+        return self  # redis-py copies it for each connection; they all have to see the same event
+
+
+def patient(url: str, stopping: Event) -> redis.Redis:
+    """Return a client for a worker: a call in the middle of a job outlives a restart of Redis of up to 8 seconds.
+
+    stopping: once set, a call that finds Redis down fails at once.
+    """
+    return redis.Redis.from_url(url, socket_connect_timeout=5, retry=Retry(_UntilStopped(stopping), 8))
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import argparse
 import logging
 import os
 import sys
+from threading import Event
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy: two BLAS threads for one product of 10 ms only fight
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -34,9 +35,10 @@ def main(arguments: list[str] | None = None) -> int:
     except (settings.BadSettings, ModelError) as error:
         print(f"python -m worker: {error}", file=sys.stderr)
         return 1
-    connection = connections.patient(config.redis_url)
+    stopping = Event()
+    connection = connections.patient(config.redis_url, stopping)
     HOLDER.announce(connection)
-    QueueWorker(keys.INTERACTIVE, connection, HOLDER.announce).work(logging_level="WARNING")
+    QueueWorker(keys.INTERACTIVE, connection, HOLDER.announce, stopping).work(logging_level="WARNING")
     return 0
 
 

@@ -6,6 +6,7 @@ What it changes, against RQ 3.0 (look here before moving that pin):
   `handle_job_success` calls inside its MULTI. RQ's own result stream holds None, so nothing is stored twice;
 - a job whose worker was killed returns after its time limit + LEASE_MARGIN_S, not + 60 s: `get_heartbeat_ttl`, and
   clean-up every second instead of every ten minutes, under a lock that its holder's death cannot keep for 15 minutes;
+  one that was killed between taking and starting a job costs it _STRANDED_S + 1 s, not over a minute;
 - SIGTERM sets a flag and no more: `request_stop`. RQ's own raises out of the blocking read, and a job that arrives at
   that moment is left in the intermediate list for over a minute. So the wait is our own, a second at a time.
 """
@@ -15,6 +16,8 @@ from __future__ import annotations
 import logging
 import signal
 from collections.abc import Callable
+from datetime import timedelta
+from threading import Event
 from types import FrameType
 
 import redis
@@ -22,7 +25,9 @@ from redis.client import Pipeline
 from rq import Queue, SimpleWorker
 from rq.exceptions import DequeueTimeout
 from rq.executions import Execution
+from rq.intermediate_queue import IntermediateQueue
 from rq.job import Job, JobStatus
+from rq.utils import now
 from rq.worker import WorkerStatus
 from rq.worker_registration import register
 
@@ -32,7 +37,8 @@ from worker.tasks import ALLOWED
 
 log = logging.getLogger("segue.worker")
 
-_CLEAN_UP_LOCK_S = 30
+_CLEAN_UP_LOCK_S = 10
+_STRANDED_S = 3
 _IDLE_LOOK_S = 1
 _WORKER_TTL_S = 30
 
@@ -58,8 +64,20 @@ class _Job(Job):
         """Send nothing."""
 
 
+class _IntermediateQueue(IntermediateQueue):
+    """Jobs taken from the queue and not yet started: a matter of milliseconds, unless their worker was killed."""
+
+    def should_be_cleaned_up(self, job_id: str) -> bool:
+        first_seen = self.get_first_seen(job_id)
+        return first_seen is not None and now() - first_seen > timedelta(seconds=_STRANDED_S)
+
+
 class _Queue(Queue):
     job_class = _Job
+
+    @property
+    def intermediate_queue(self) -> IntermediateQueue:
+        return _IntermediateQueue(self.key, connection=self.connection)
 
     def acquire_maintenance_lock(self) -> bool:
         return bool(self.connection.set(self.registry_cleaning_key, 1, nx=True, ex=_CLEAN_UP_LOCK_S))
@@ -71,9 +89,14 @@ class QueueWorker(SimpleWorker):
     queue_class = _Queue
     job_class = _Job
 
-    def __init__(self, queue: str, connection: redis.Redis, announce: Callable[[redis.Redis], None]) -> None:
-        """announce: publishes the model's description and popular lists; called at start and if Redis lost them."""
-        self._announce = announce
+    def __init__(
+        self, queue: str, connection: redis.Redis, announce: Callable[[redis.Redis], None], stopping: Event
+    ) -> None:
+        """announce: publishes the model's description and popular lists; called if Redis has lost them.
+
+        stopping: set when the worker is told to stop.
+        """
+        self._announce, self._stopping = announce, stopping
         super().__init__(
             [queue],
             connection=connection,
@@ -121,6 +144,7 @@ class QueueWorker(SimpleWorker):
         """Finish the job in hand, then leave. A second signal does not hurry it: a job is over in seconds."""
         log.info("worker %s: %s, leaving", self.name, signal.Signals(signum).name)
         self._stop_requested = True
+        self._stopping.set()
 
     def cleanup_execution(self, job: Job, pipeline: Pipeline, execution: Execution | None = None) -> None:
         """End an execution; with the one that finishes the job, its answer is written."""

@@ -1,0 +1,267 @@
+"""The HTTP contract: the app itself, on a real Redis, without a server in front."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+import redis
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+import redis_server
+import settings
+from api.app import MAX_BODY_BYTES, create_app
+from artifacts.model import Model
+from producer import fallback, keys, queue
+from producer.schema import NOT_YET
+from worker.models import Holder
+
+QUERY: dict[str, Any] = {"seeds": [{"name": "A song"}]}
+
+
+@pytest.fixture(scope="session")
+def holder(models_dir: Any) -> Holder:
+    holder = Holder()
+    holder.load(models_dir)
+    return holder
+
+
+@pytest.fixture
+def client(redis_url: str, connection: redis.Redis) -> FlaskClient:
+    return create_app(settings.Settings(redis_url=redis_url, queue_limit=3)).test_client()
+
+
+@pytest.fixture
+def served(client: FlaskClient, connection: redis.Redis, holder: Holder) -> FlaskClient:
+    """As `client`, with a model announced and a worker alive."""
+    holder.announce(connection)
+    fallback.worker_alive(connection, "w")
+    return client
+
+
+def problem(response: TestResponse, status: int, code: str) -> dict[str, Any]:
+    """Check that a response is that problem, and return it."""
+    assert response.status_code == status, response.text
+    assert response.content_type == "application/problem+json"
+    body: dict[str, Any] = response.get_json(force=True)
+    assert (body["status"], body["code"]) == (status, code)
+    assert body["type"] == f"urn:segue:error:{code}"
+    assert body["title"]
+    assert body["detail"]
+    assert "Traceback" not in response.text
+    return body
+
+
+def test_a_request_is_queued_and_its_job_can_be_asked_for(client: FlaskClient) -> None:
+    response = client.post("/v1/recommendations", json=QUERY | {"metadata": {"user": "42"}})
+    assert response.status_code == 202
+    job = response.get_json()
+    assert response.headers["Location"] == f"/v1/jobs/{job['id']}" == job["links"]["self"]
+    assert int(response.headers["Retry-After"]) >= 1
+    assert (job["status"], job["type"], job["metadata"], job["result"]) == (
+        "queued",
+        "recommendation",
+        {"user": "42"},
+        None,
+    )
+    asked = client.get(response.headers["Location"])
+    assert asked.status_code == 200
+    assert asked.headers["Retry-After"]
+    assert asked.get_json() | {"warnings": []} == job
+    assert asked.get_json()["warnings"] == ["no worker is alive: this job waits for one"]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b'{"seeds": [}', b"\xff\xfe", b'{"limit": NaN}', b"[" * 100_000])
+def test_malformed_json_is_400(client: FlaskClient, body: bytes) -> None:
+    response = client.post("/v1/recommendations", data=body, content_type="application/json")
+    problem(response, 400, "malformed-json")
+
+
+@pytest.mark.parametrize(
+    ("body", "pointers"),
+    [
+        ([], [""]),
+        (None, [""]),
+        ("text", [""]),
+        ({}, ["/seeds"]),
+        ({"seeds": []}, ["/seeds"]),
+        ({"seeds": "x"}, ["/seeds"]),
+        ({"seeds": [{}]}, ["/seeds/0"]),
+        ({"seeds": [{"name": ""}]}, ["/seeds/0/name"]),
+        ({"seeds": [{"name": "   "}]}, ["/seeds/0/name"]),
+        ({"seeds": [{"name": "x" * 201}]}, ["/seeds/0/name"]),
+        ({"seeds": [{"name": 5}]}, ["/seeds/0/name"]),
+        ({"seeds": [{"artist": "x"}]}, ["/seeds/0"]),
+        ({"seeds": [{"name": "x", "track_id": "y"}]}, ["/seeds/0"]),
+        ({"seeds": [{"track_id": "y", "artist": "x"}]}, ["/seeds/0"]),
+        ({"seeds": [{"name": "x"}] * 51}, ["/seeds"]),
+        (QUERY | {"limit": 0}, ["/limit"]),
+        (QUERY | {"limit": 101}, ["/limit"]),
+        (QUERY | {"limit": "5"}, ["/limit"]),
+        (QUERY | {"limit": 5.5}, ["/limit"]),
+        (QUERY | {"limit": True}, ["/limit"]),
+        (QUERY | {"limit": None}, ["/limit"]),
+        (QUERY | {"method": "magic"}, ["/method"]),
+        (QUERY | {"max_per_artist": 0}, ["/max_per_artist"]),
+        (QUERY | {"weights": {"year": 20.5}}, ["/weights/year"]),
+        (QUERY | {"weights": {"energy": -1}}, ["/weights/energy"]),
+        (QUERY | {"weights": {"popularity": 2.5}}, ["/weights/popularity"]),
+        (QUERY | {"weights": {"colour": 1}}, ["/weights/colour"]),
+        (QUERY | {"method": "cluster", "weights": {"year": 1}}, [""]),
+        (QUERY | {"metadata": {"a": 1}}, ["/metadata/a"]),
+        (QUERY | {"metadata": {str(i): "" for i in range(17)}}, ["/metadata"]),
+        (QUERY | {"limitt": 5, "a/b~c": 1}, ["/limitt", "/a~1b~0c"]),
+    ],
+)
+def test_wrong_fields_are_422_with_a_pointer_to_each(client: FlaskClient, body: Any, pointers: list[str]) -> None:
+    response = client.post("/v1/recommendations", data=json.dumps(body), content_type="application/json")
+    found = problem(response, 422, "invalid-request")
+    assert [error["pointer"] for error in found["errors"]] == pointers
+    assert all(error["detail"] for error in found["errors"])
+
+
+@pytest.mark.parametrize("field", sorted(NOT_YET))
+def test_fields_of_a_later_release_are_refused_not_ignored(client: FlaskClient, field: str) -> None:
+    in_seed = field in ("features", "weight")
+    body = {"seeds": [{"name": "x", field: 1}]} if in_seed else QUERY | {field: 1}
+    found = problem(client.post("/v1/recommendations", json=body), 422, "invalid-request")
+    assert found["errors"] == [
+        {
+            "pointer": f"/seeds/0/{field}" if in_seed else f"/{field}",
+            "detail": f"this release does not honour '{field}' yet; leave it out",
+        }
+    ]
+
+
+def test_another_content_type_is_415(client: FlaskClient) -> None:
+    for content_type in ("text/plain", "application/x-www-form-urlencoded", None):
+        response = client.post("/v1/recommendations", data=b"{}", content_type=content_type)
+        problem(response, 415, "unsupported-media-type")
+
+
+def test_a_large_body_is_413(client: FlaskClient) -> None:
+    body = b'{"seeds": [{"name": "' + b"x" * MAX_BODY_BYTES + b'"}]}'
+    problem(client.post("/v1/recommendations", data=body, content_type="application/json"), 413, "too-large")
+
+
+def test_a_wrong_method_is_405_with_those_allowed(client: FlaskClient) -> None:
+    response = client.get("/v1/recommendations")
+    problem(response, 405, "method-not-allowed")
+    assert "POST" in response.headers["Allow"]
+    problem(client.delete("/v1/jobs/abc"), 405, "method-not-allowed")
+
+
+def test_an_unknown_address_or_job_is_404(client: FlaskClient) -> None:
+    for path in ("/nope", "/v1", "/v1/jobs/abc", f"/v1/jobs/{queue.new_id()}", "/v1/jobs/%00%ff", "/static/x"):
+        problem(client.get(path), 404, "not-found")
+    problem(client.get("/v1/jobs/" + "x" * 200), 422, "invalid-request")
+
+
+def test_an_expired_job_is_410(client: FlaskClient) -> None:
+    problem(client.get("/v1/jobs/0190163d-8694-739b-aea5-966c26f8ad91"), 410, "expired")
+
+
+def test_a_full_queue_is_503_with_retry_after(client: FlaskClient) -> None:
+    for _ in range(3):
+        assert client.post("/v1/recommendations", json=QUERY).status_code == 202
+    response = client.post("/v1/recommendations", json=QUERY)
+    problem(response, 503, "queue-full")
+    assert int(response.headers["Retry-After"]) >= 1
+
+
+def test_what_redis_holds_but_nobody_wrote_is_500_without_details(client: FlaskClient, connection: redis.Redis) -> None:
+    connection.set(keys.MODEL, b"\x80\x04rubbish")
+    problem(client.get("/v1/model"), 500, "bad-message")
+
+
+def test_an_unforeseen_error_is_500_without_details(client: FlaskClient, connection: redis.Redis) -> None:
+    connection.set("rq:queue:interactive", "not a list")
+    connection.lpush(keys.MODEL, "not a string")
+    for response in (client.get("/v1/model"), client.post("/v1/recommendations", json=QUERY)):
+        assert response.status_code in (500, 503)
+        assert "Traceback" not in response.text
+        assert "WRONGTYPE" not in response.text
+
+
+def test_readiness_says_what_is_missing(client: FlaskClient, connection: redis.Redis, holder: Holder) -> None:
+    assert client.get("/livez").get_json() == {"status": "ok"}
+    problem(client.get("/readyz"), 503, "not-ready")
+    holder.announce(connection)
+    problem(client.get("/readyz"), 503, "no-workers")
+    fallback.worker_alive(connection, "w")
+    ready = client.get("/readyz")
+    assert ready.status_code == 200
+    assert ready.get_json() == {"status": "ok", "workers": 1, "model": holder.model.manifest.version}
+
+
+def test_popular_tracks(served: FlaskClient, demo_model: Model) -> None:
+    found = served.get("/v1/popular?limit=7").get_json()
+    assert found["model"] == demo_model.manifest.version
+    assert "invented" in found["notice"]
+    assert len(found["tracks"]) == 7
+    popularity = [track["popularity"] for track in found["tracks"]]
+    assert popularity == sorted(popularity, reverse=True)
+    genre = demo_model.manifest.genres[0]
+    of_genre = served.get("/v1/popular", query_string={"genre": genre}).get_json()
+    assert of_genre["genre"] == genre
+    assert all(genre in track["genres"] for track in of_genre["tracks"])
+    problem(served.get("/v1/popular?genre=no-such"), 404, "not-found")
+    for wrong in ("limit=0", "limit=51", "limit=x", "genre=", "colour=red"):
+        problem(served.get(f"/v1/popular?{wrong}"), 422, "invalid-request")
+
+
+def test_the_model_in_service(served: FlaskClient, demo_model: Model) -> None:
+    found = served.get("/v1/model").get_json()
+    assert found["version"] == demo_model.manifest.version
+    assert found["tracks"] == len(demo_model)
+    assert found["clusters"] == 35
+    assert found["explained_variance"] >= 0.9199
+    assert found["synthetic"] is True
+    assert found["source"] == {"kind": "demo", "rows": 3000, "seed": 1}
+    assert found["coverage"]["year"] > 0.9
+
+
+def test_the_contract_names_every_route(client: FlaskClient) -> None:
+    document = client.get("/openapi.json").get_json()
+    assert document["openapi"].startswith("3.1")
+    app = client.application
+    served = {
+        (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), method.lower())
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        if rule.rule.startswith("/v1/")
+    }
+    described = {(path, method) for path, methods in document["paths"].items() for method in methods}
+    assert served == described
+    assert set(document["components"]["schemas"]) >= {"Query", "Job", "Result", "RankedTrack", "ModelInfo"}
+
+
+def test_every_answer_has_the_security_headers(client: FlaskClient) -> None:
+    for path in ("/livez", "/nope", "/"):
+        headers = client.get(path).headers
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Referrer-Policy"] == "no-referrer"
+    assert "default-src 'none'" in client.get("/").headers["Content-Security-Policy"]
+
+
+def test_the_first_page_shows_how_to_ask(client: FlaskClient) -> None:
+    page = client.get("/", base_url="http://segue.test:8000").text
+    assert "curl -s http://segue.test:8000/v1/recommendations" in page
+    hostile = client.get("/", headers={"Host": '"><script>x'}).text
+    assert "<script>" not in hostile
+
+
+def test_without_redis_everything_that_needs_it_is_503() -> None:
+    url = f"redis://127.0.0.1:{redis_server.free_port()}/0"
+    client = create_app(settings.Settings(redis_url=url)).test_client()
+    assert client.get("/livez").status_code == 200
+    assert client.get("/openapi.json").status_code == 200
+    for response in (
+        client.post("/v1/recommendations", json=QUERY),
+        *(client.get(path) for path in ("/v1/popular", "/v1/model", "/readyz", f"/v1/jobs/{queue.new_id()}")),
+    ):
+        problem(response, 503, "redis-unavailable")
+        assert response.headers["Retry-After"]
