@@ -7,22 +7,16 @@ stops it all, API first, Redis last. What dies meanwhile is started again.
 from __future__ import annotations
 
 import argparse
-import fcntl
-import json
-import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import IO, NoReturn
+from typing import NoReturn
 
 import redis
 
@@ -30,53 +24,14 @@ import redis_server
 import settings
 from artifacts import store
 from artifacts.manifest import ModelError, demo_source, file_source
+from dev_processes import STOP_S, CannotStart, Child, end, no_leftovers, only_one, say, spawn
 
 DEMO_ROWS, DEMO_SEED = 20_000, 1  # training.demo has the same; importing it would load pandas at every start
 _READY_S = 120.0
-_STOP_S = 10.0
-_BACKOFF_S = (0.5, 1, 2, 4, 8, 16, 30)
-
-
-class CannotStart(Exception):
-    """Segue cannot start; the message says why and what to do."""
 
 
 class _Stop(BaseException):
     """Somebody wants it to end: Ctrl-C or SIGTERM."""
-
-
-@dataclass
-class Child:
-    """A process that is kept alive. command: arguments after the interpreter."""
-
-    name: str
-    command: list[str]
-    environment: dict[str, str]
-    process: subprocess.Popen[bytes] = field(init=False)
-    deaths: int = 0
-    started: float = 0.0
-    again_at: float | None = None
-
-    def __post_init__(self) -> None:
-        self.start()
-
-    def start(self) -> None:
-        """Start it, in a session of its own, so that Ctrl-C in the terminal reaches the launcher alone."""
-        self.process = spawn(self.command, self.environment)
-        self.started, self.again_at = time.monotonic(), None
-
-    def look_after(self) -> None:
-        """Start it again if it died; the more often it dies soon after its start, the later."""
-        if self.process.poll() is None:
-            return
-        now = time.monotonic()
-        if self.again_at is None:
-            self.deaths = 0 if now - self.started > 60 else self.deaths
-            pause = _BACKOFF_S[min(self.deaths, len(_BACKOFF_S) - 1)]
-            say(f"{self.name} ended with {self.process.returncode}; starting it again in {pause:g} s")
-            self.deaths, self.again_at = self.deaths + 1, now + pause
-        elif now >= self.again_at:
-            self.start()
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -88,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
             signal.signal(signal_number, _stop)
         home = config.segue_home.resolve()
         home.mkdir(parents=True, exist_ok=True)
-        with _only_one(home), _no_leftovers(home) as register:
+        with only_one(home), no_leftovers(home) as register:
             _check_port(config.host, options.port)
             model_for(options, config)
             _serve(options, config, home, register)
@@ -98,18 +53,6 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"segue: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-def spawn(command: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    """Start a Python process of ours; it ends with the launcher."""
-    return subprocess.Popen(
-        [sys.executable, *command],
-        cwd=settings.ROOT,
-        env=environment,
-        stdout=sys.stderr,
-        start_new_session=True,
-        preexec_fn=redis_server.die_with_parent,
-    )
 
 
 def model_for(options: argparse.Namespace, config: settings.Settings) -> None:
@@ -144,7 +87,7 @@ def _reuse_or_train(root: Path, source: dict[str, object], arguments: list[str])
         if process.wait() != 0:
             raise CannotStart("training failed; what it said stands above")
     finally:
-        _end([process])
+        end([process])
 
 
 def _downloaded(config: settings.Settings, path: Path) -> bool:
@@ -154,7 +97,7 @@ def _downloaded(config: settings.Settings, path: Path) -> bool:
     try:
         return process.wait() == 0
     finally:
-        _end([process])
+        end([process])
 
 
 def _serve(
@@ -172,8 +115,10 @@ def _serve(
         environment = settings.child_environment(
             REDIS_URL=url, ARTIFACTS_DIR=str(config.models_dir.resolve()), HOST=config.host, PORT=str(options.port)
         )
+        one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # workers scale by process
         children += [
-            Child(f"worker {n}", ["-m", "worker", "recommend"], environment) for n in range(1, options.workers + 1)
+            Child(f"worker {n}", ["-m", "worker", "recommend"], environment | one_thread)
+            for n in range(1, options.workers + 1)
         ]
         _check_port(config.host, options.port)
         children.append(Child("api", ["-m", "api", "serve"], environment))
@@ -196,9 +141,9 @@ def _serve(
         for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(signal_number, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running
         say("stopping")
-        _end([child.process for child in reversed(children)])
+        end([child.process for child in reversed(children)])
         if own and own.process.poll() is None:
-            own.stop(_STOP_S)
+            own.stop(STOP_S)
         register([])
 
 
@@ -240,86 +185,6 @@ def _check_port(host: str, port: int) -> None:
             return
         raise CannotStart(f"port {port} is taken; port {candidate} is free: ./run.sh --port {candidate}")
     raise CannotStart(f"ports {port} to {port + 99} are taken; choose another with --port")
-
-
-@contextmanager
-def _only_one(home: Path) -> Iterator[None]:
-    """Hold the lock of this SEGUE_HOME. Raises: CannotStart if another launcher holds it."""
-    with (home / "launcher.lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CannotStart(
-                f"Segue runs already from {home}{_pid_in(lock)}; stop it, or set SEGUE_HOME to another folder"
-            ) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        yield
-
-
-def _pid_in(lock: IO[str]) -> str:
-    lock.seek(0)
-    return f" (process {pid})" if (pid := lock.read(20).strip()) else ""
-
-
-@contextmanager
-def _no_leftovers(home: Path) -> Iterator[Callable[[list[int]], None]]:
-    """End what a launcher that was killed left running (where the kernel did not); yield how to note what runs now."""
-    path = home / "processes.json"
-    noted: list[int] = []
-    with suppress(OSError, ValueError):  # no file, or written halfway: then the kernel's word counts
-        noted = [int(pid) for pid in json.loads(path.read_text())]
-    for pid in noted:
-        if _is_ours(pid, home):
-            say(f"ending process {pid}, left by a launcher that was killed")
-            os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + _STOP_S
-    while any(_is_ours(pid, home) for pid in noted) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    written: list[int] = []
-
-    def register(pids: list[int]) -> None:
-        nonlocal written
-        if pids != written:
-            path.write_text(json.dumps(pids))
-            written = pids
-
-    yield register
-
-
-def _is_ours(pid: int, home: Path) -> bool:
-    """Whether `pid` is a process of Segue's: a number may have been given to somebody else since."""
-    try:
-        shown = subprocess.run(
-            ["ps", "-o", "command=", "-p", str(pid)],  # noqa: S607 — wherever the system keeps it
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return False
-    return any(mark in shown.stdout for mark in ("-m worker recommend", "-m api serve", str(home / "redis")))
-
-
-def _end(processes: list[subprocess.Popen[bytes]]) -> None:
-    """Ask processes to leave, then make them."""
-    for process in processes:
-        if process.poll() is None:
-            process.terminate()
-    deadline = time.monotonic() + _STOP_S
-    for process in processes:
-        try:
-            process.wait(max(0.1, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def say(what: str) -> None:
-    """Tell the person at the terminal."""
-    print(f"segue: {what}", file=sys.stderr, flush=True)
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> NoReturn:

@@ -26,12 +26,14 @@ class BadSettings(Exception):
 class Settings(BaseSettings):
     """The settings with their defaults. Units stand in the names (`_s` seconds, `_mb` megabytes)."""
 
-    model_config = SettingsConfigDict(env_file=ROOT / ".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_file=ROOT / ".env", env_ignore_empty=True, extra="ignore", frozen=True)
 
     segue_home: Path = Field(ROOT / ".segue", description="Where the one-machine launcher keeps its state.")
     artifacts_dir: Path | None = Field(None, description="Where models are published; unset: $SEGUE_HOME/artifacts.")
     redis_url: str | None = Field(
-        None, description="The Redis or Valkey server (redis://… or rediss://…); unset: run.sh starts one of its own."
+        None,
+        pattern="^(redis|rediss|unix)://",
+        description="The Redis or Valkey server (redis://…, rediss://…, unix://…); unset: run.sh starts its own.",
     )
     host: str = Field("127.0.0.1", min_length=1, description="The address that the API listens on.")
     port: int = Field(8000, ge=1, le=65535, description="The port that the API listens on.")
@@ -72,7 +74,7 @@ def load() -> Settings:
     Raises: BadSettings, with a line for each setting that is wrong.
     """
     try:
-        return Settings()  # type: ignore[call-arg]  # every field has a default; the plugin-less mypy cannot see it
+        return Settings()
     except ValidationError as error:
         lines = [f"{str(e['loc'][0]).upper()}: {e['msg']} (got {e['input']!r})" for e in error.errors()]
         raise BadSettings("wrong setting: " + "; ".join(lines)) from error

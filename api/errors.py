@@ -15,7 +15,7 @@ from flask import Flask, Response, json, make_response
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
-from producer.errors import InvalidRequest, ProducerError
+from producer.errors import ProducerError
 from producer.schema import NOT_YET
 
 log = logging.getLogger("segue.api")
@@ -97,8 +97,6 @@ def register(app: Flask) -> None:
     """Turn every exception of `app` into problem JSON; a traceback goes to the log, never to a client."""
 
     def known(error: ProducerError) -> Response:
-        if isinstance(error, InvalidRequest) and error.pointer:
-            return problem(error.code, str(error), [{"pointer": error.pointer, "detail": str(error)}])
         return problem(error.code, str(error))
 
     def http(error: HTTPException) -> Response:

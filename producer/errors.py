@@ -23,17 +23,6 @@ class ProducerError(Exception):
     retryable: ClassVar[bool] = False
 
 
-class InvalidRequest(ProducerError):
-    """A field of the request has a value that cannot be honoured."""
-
-    code = "invalid-request"
-
-    def __init__(self, detail: str, pointer: str = "") -> None:
-        """pointer: JSON pointer (RFC 6901) to the field, "" for the whole request."""
-        super().__init__(detail)
-        self.pointer = pointer
-
-
 class QueueFull(ProducerError):
     """The queue holds as many jobs as it may."""
 
@@ -58,12 +47,6 @@ class NotReady(ProducerError):
 
     code = "not-ready"
     retryable = True
-
-
-class JobFailed(ProducerError):
-    """The worker tried, more than once, and could not answer."""
-
-    code = "job-failed"
 
 
 class BadMessage(ProducerError):

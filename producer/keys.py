@@ -29,9 +29,6 @@ RESULT_TTL_S = 3600
 FAILURE_TTL_S = 24 * 3600
 """Failed jobs are kept a day for whoever looks after the service. RQ's own default is a year."""
 
-QUEUED_TTL_S = 24 * 3600
-"""An id younger than this that Redis does not know was never given out; an older one may have expired."""
-
 WORKER_ALIVE_S = 10
 """A worker renews its entry every second when idle; a job may keep it from that for JOB_TIMEOUT_S."""
 

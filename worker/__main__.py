@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 from threading import Event
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy: two BLAS threads for one product of 10 ms only fight
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import settings
 import telemetry

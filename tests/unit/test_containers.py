@@ -35,7 +35,7 @@ from tests.containers import (
 # What each image is made of: its engine, and what the design's arrows let that engine import.
 CONTENTS = {
     "api": {"requirements-api.txt", "settings.py", "telemetry.py", "producer", "api"},
-    "worker": {"requirements.txt", "settings.py", "telemetry.py", "producer", "artifacts", "worker"},
+    "worker": {"requirements-worker.txt", "settings.py", "telemetry.py", "producer", "artifacts", "worker"},
     "training": {"requirements.txt", "settings.py", "telemetry.py", "artifacts", "training"},
 }
 OUR_SERVICES = {"training", "worker", "api"}
@@ -272,7 +272,7 @@ def test_only_training_writes_models() -> None:
         for volume in service.get("volumes", [])
         if volume.startswith("artifacts:")
     }
-    assert mounts == {"training": "", "worker": ":ro", "api": ":ro"}
+    assert mounts == {"training": "", "worker": ":ro"}
 
 
 @pytest.mark.parametrize("service", sorted(OUR_SERVICES | {"redis"}))
