@@ -92,6 +92,8 @@ class Model:
             model._check_skew()
         except KeyError as error:
             raise ModelError(f"{root / version}: the array {error} is missing") from error
+        except (ValueError, IndexError) as error:
+            raise ModelError(f"{root / version}: arrays of other columns than this release's ({error})") from error
         return model
 
     def __len__(self) -> int:
@@ -174,9 +176,10 @@ class Model:
     def score(self, query: ScoreQuery, rows: Rows) -> npt.NDArray[np.float64]:
         """Return the score of each row in float64, by the formula as it is written."""
         stored = self._a["score"][:, rows].astype(np.float64)
-        distance = query.column_weights @ (stored[:_D] - query.mean[:, None]) ** 2
+        # Sums, not matrix products: those round by a row's place in memory, and twins would no longer tie.
+        distance = (query.column_weights[:, None] * (stored[:_D] - query.mean[:, None]) ** 2).sum(axis=0)
         year_doubt = query.weights["year"] * stored[2 * _D]
-        genre = query.weights["genre"] * (self._genre_vectors[self._a["score_genre_set"][rows]] @ query.genre)
+        genre = query.weights["genre"] * (self._genre_vectors @ query.genre)[self._a["score_genre_set"][rows]]
         result: npt.NDArray[np.float64] = (
             -0.5 * distance - 0.5 * year_doubt + genre + query.weights["popularity"] * stored[2 * _D + 1]
         )

@@ -113,6 +113,8 @@ def find(root: Path, source: Mapping[str, Any]) -> str | None:
 
 def manifest_of(root: Path, version: str) -> Manifest:
     """Return the manifest of a version. Raises: ModelError."""
+    if not _VERSION_NAME.fullmatch(version):
+        raise ModelError(f"{version[:80]!r} is no version's name")
     return Manifest.read(root / version)
 
 
@@ -129,7 +131,7 @@ def open_arrays(root: Path, version: str, verify: bool = True) -> tuple[Manifest
         try:
             if verify and _sha256(path) != entry.sha256:
                 raise ModelError(f"{path}: damaged (sha256 differs from the manifest's)")
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
+            array = np.lib.format.open_memmap(path, mode="r")
         except (OSError, ValueError) as error:
             raise ModelError(f"{path}: {error}") from error
         if (array.dtype.str, array.shape) != (entry.dtype, entry.shape):

@@ -40,7 +40,7 @@ def normalise(text: str) -> str:
         folded = _MARKS.sub("", unicodedata.normalize("NFKD", text).casefold())
         folded = unicodedata.normalize("NFKC", folded)
     bare = _SEPARATORS.sub(" ", _APOSTROPHES.sub("", folded.replace("&", " and "))).strip()
-    return bare or folded.strip()
+    return unicodedata.normalize("NFKC", bare) or folded.strip() or text.strip()
 
 
 def core_title(title: str) -> str:

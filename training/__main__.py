@@ -157,7 +157,7 @@ class _Stages:
     def open(self, path: Path) -> BinaryIO:
         """Open a file for reading, its bytes counted by the bar."""
         self.begin(f"reading {path.name}", path.stat().st_size)
-        return self._progress.wrap_file(path.open("rb"), task_id=self._task)
+        return self._progress.open(path, "rb", task_id=self._task)
 
     def _finish(self) -> None:
         if self._task is not None:
@@ -165,15 +165,21 @@ class _Stages:
             self._progress.stop_task(self._task)
 
 
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1")
+    return int(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description="Train a model and publish it.")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--data", type=Path, metavar="FILE", help="a data set: .csv, .csv.gz or .parquet")
     what.add_argument(
-        "--demo", type=int, nargs="?", const=demo.DEFAULT_ROWS, metavar="N", help="N invented tracks (20,000)"
+        "--demo", type=_positive, nargs="?", const=demo.DEFAULT_ROWS, metavar="N", help="N invented tracks (20,000)"
     )
     parser.add_argument("--save-data", type=Path, metavar="FILE", help="keep the data of --demo as CSV")
-    parser.add_argument("--clusters", type=int, default=clusters.CLUSTERS, metavar="K", help="clusters (35)")
+    parser.add_argument("--clusters", type=_positive, default=clusters.CLUSTERS, metavar="K", help="clusters (35)")
     parser.add_argument("--sweep", action="store_true", help="measure 10 to 50 clusters: a table and a plot")
     parser.add_argument("--if-missing", action="store_true", help="only if there is no model at all yet")
     parser.add_argument("--artifacts", type=Path, metavar="DIR", help="where to publish (ARTIFACTS_DIR)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -119,7 +120,7 @@ def genre_arrays(genres: pd.DataFrame, artist: npt.NDArray[np.int32]) -> tuple[t
     rows = genres["row"].to_numpy()
     starts = np.flatnonzero(np.diff(rows, prepend=-1))
     labels = label.tolist()
-    for start, stop in zip(starts.tolist(), [*starts[1:].tolist(), len(rows)], strict=True):
+    for start, stop in pairwise([*starts.tolist(), len(rows)]):
         genre_set[rows[start]] = sets.setdefault(tuple(sorted(labels[start:stop])), len(sets))
     offsets = np.zeros(len(sets) + 1, np.int32)
     np.cumsum([len(s) for s in sets], out=offsets[1:])

@@ -27,6 +27,8 @@ JUNK_GENRES = frozenset({"dbscan_clusters", "spencer"})
 _MOJIBAKE = re.compile(
     "[\u00c2-\u00f4][\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]"
 )
+# "weiß…", "CAFÉ –": there such a letter only ends a word, and a mark follows.
+_LAST_LETTER = re.compile("(?:\u00df|(?<![a-z])[\u00c4-\u00de])[\u2013\u2014\u2019\u201d\u2026]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b\ufeff]+")
 
 
@@ -94,14 +96,14 @@ def _clean_text(frame: pd.DataFrame, ledger: Ledger) -> None:
         changed = np.array([m != v for m, v in zip(mended, values, strict=True)] + [False])
         broken = broken | changed[codes]
         space = space | np.array([t != m for t, m in zip(tidy, mended, strict=True)] + [False])[codes]
-        if changed.any() or tidy != list(values):
+        if changed.any() or "" in tidy or tidy != list(values):
             frame[column] = pd.Series([*(t or None for t in tidy), None], dtype="str").iloc[codes].array
     ledger.note("text in the wrong encoding (Ã© for é)", "mended", broken.sum())
     ledger.note("stray white space or control characters in text", "mended", space.sum())
 
 
 def _mend_mojibake(text: str) -> str:
-    if text.isascii() or not _MOJIBAKE.search(text):
+    if text.isascii() or not _MOJIBAKE.search(_LAST_LETTER.sub("", text)):
         return text
     for encoding in ("cp1252", "latin-1"):
         try:

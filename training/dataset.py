@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import http.client
 import io
 import os
 import re
@@ -110,7 +111,10 @@ def fetch(
         with partial.open("rb") as file:
             _header(path, file)
         partial.rename(path)
-    except (OSError, urllib.error.URLError, ValueError) as error:
+    except urllib.error.HTTPError as error:
+        with error:
+            raise DatasetError(f"{url}: {error.reason}") from error
+    except (OSError, http.client.HTTPException, urllib.error.URLError, ValueError) as error:
         raise DatasetError(f"{url}: {getattr(error, 'reason', None) or error}") from error
     finally:
         partial.unlink(missing_ok=True)
@@ -134,8 +138,13 @@ def _alias(column: str) -> str | None:
 def _read_parquet(path: Path) -> pd.DataFrame:
     frame: pd.DataFrame
     try:
-        columns = pyarrow.parquet.read_schema(path).names
+        schema = pyarrow.parquet.read_schema(path)
+        columns = schema.names
         _check_columns(path, columns)
+        for field in schema:
+            binary = pyarrow.types.is_binary(field.type) or pyarrow.types.is_large_binary(field.type)
+            if ALIASES.get(field.name, field.name) in TEXT and (binary or pyarrow.types.is_nested(field.type)):
+                raise DatasetError(f"{path}: column {field.name} holds {field.type}, not text")
         wanted = [column for column in columns if ALIASES.get(column, column) in _COLUMNS]
         frame = pyarrow.parquet.read_table(path, columns=wanted).to_pandas().rename(columns=ALIASES)
     except (pyarrow.ArrowException, OSError) as error:
@@ -165,6 +174,7 @@ def _read_csv(path: Path, opener: Opener) -> pd.DataFrame:
     try:
         with _plain(path) as file:
             header = _header(path, file)
+        _check_fields(path, len(header))
         types = {c: "float64" if ALIASES.get(c, c) in NUMBERS else "str" for c in header}
         try:
             with opener(path) as file:
@@ -180,7 +190,6 @@ def _read_csv(path: Path, opener: Opener) -> pd.DataFrame:
                             _numbers(path, str(column), chunk[column], first)
                     first += len(chunk)
             raise DatasetError(f"{path}: {error}") from error
-        _check_last_row(path, header, len(frame))
     except pd.errors.ParserError as error:
         if found := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error)):
             expected, line, saw = map(int, found.groups())
@@ -231,21 +240,21 @@ def _plain(path: Path) -> IO[bytes]:
     return cast(IO[bytes], gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
 
 
-def _check_last_row(path: Path, header: list[str], rows: int) -> None:
-    """Refuse a last row with too few fields: pandas takes the absent ones for unknown, but the file was cut off."""
-    with _plain(path) as file:
-        if path.suffix != ".gz":
-            file.seek(max(0, path.stat().st_size - 65_536))
-        tail = b""
-        while block := file.read(1 << 20):
-            tail = (tail + block)[-65_536:]
-    # A newline within quotes would make the tail's first lines odd; only the last one matters.
-    last = tail.rstrip(b"\r\n").rsplit(b"\n", 1)[-1].decode("utf-8", "replace")
-    fields = next(csv.reader(io.StringIO(last)), [])
-    if rows and len(fields) < len(header) and tail.count(b"\n") > 1 and last.count('"') % 2 == 0:
-        raise DatasetError(f"{path}: row {rows} has {len(fields)} fields, the header has {len(header)}: is it cut off?")
-    if rows and not tail.endswith(b"\n") and last.count('"') % 2:
-        raise DatasetError(f"{path}: row {rows} ends inside quotes: is the file cut off?")
+def _check_fields(path: Path, expected: int) -> None:
+    """Refuse rows with too few or too many fields, and quotes left open: pandas passes over most of them in silence."""
+    row = 0
+    with _plain(path) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+        fields: list[str] = []
+        try:
+            for row, fields in enumerate(csv.reader(text, strict=True)):  # noqa: B007
+                if fields and len(fields) != expected:
+                    break
+            else:
+                return
+        except csv.Error as error:
+            raise DatasetError(f"{path}: row {row + 1}: {error}; is the file cut off?") from error
+        cut = "" if any(map(str.strip, text)) else ": is it cut off?"
+        raise DatasetError(f"{path}: row {row} has {len(fields)} fields, the header has {expected}{cut}")
 
 
 def _whole_rows(path: Path) -> int:

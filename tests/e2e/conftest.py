@@ -26,3 +26,9 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(settings.ROOT / name, target / name)
     return target
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One SEGUE_HOME for all: the first test to start something installs the requirements, as a user's first does."""
+    return tmp_path_factory.mktemp("home")

@@ -8,86 +8,14 @@ import re
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 import pytest
 
 import redis_server
 import settings
+from tests.launching import command_of, gone, launch
 from tests.services import SHARED_DATA, Client, stop, wait_for
-
-_READY = re.compile(rb"^Segue is ready: (http://127\.0\.0\.1:\d+)$", re.M)
-
-
-@dataclass
-class Launch:
-    """A run of run.sh. out, err: what it has said."""
-
-    process: subprocess.Popen[bytes]
-    out: Path
-    err: Path
-
-    def client(self) -> Client:
-        """Wait until it says that it is ready. → a client of the address that it prints."""
-
-        def look() -> str | None:
-            assert self.process.poll() is None, self.err.read_text()[-3000:]
-            found = _READY.search(self.out.read_bytes())
-            return found[1].decode() if found else None
-
-        return Client(wait_for(look, f"run.sh to be ready; see {self.err}", 240))
-
-    def refused(self) -> str:
-        """Wait for its end. → what it said; it must have failed, without a traceback."""
-        assert self.process.wait(120) == 1, self.err.read_text()[-3000:]
-        said = self.err.read_text()
-        assert "Traceback" not in said
-        assert not _READY.search(self.out.read_bytes())
-        return said
-
-    def processes(self) -> list[psutil.Process]:
-        """Everything that it has started."""
-        return psutil.Process(self.process.pid).children(recursive=True)
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One SEGUE_HOME for all: the first test to start something installs the requirements, as a user's first does."""
-    return tmp_path_factory.mktemp("home")
-
-
-@contextmanager
-def launch(clone: Path, home: Path, *options: str, **environment: str) -> Iterator[Launch]:
-    """Run run.sh from another working directory; at the end stop it, and see that nothing of it is left."""
-    out, err = home / "out.log", home / "err.log"
-    environment = {"SEGUE_HOME": str(home), "DATASET_URL": "http://127.0.0.1:9/none.csv", **environment}
-    with out.open("wb") as to_out, err.open("wb") as to_err:
-        process = subprocess.Popen(
-            [str(clone / "run.sh"), *options],
-            cwd=home,
-            env=settings.child_environment(**environment),
-            stdout=to_out,
-            stderr=to_err,
-            start_new_session=True,
-        )
-    launched = Launch(process, out, err)
-    try:
-        yield launched
-        left = launched.processes() if process.poll() is None else []
-        stop(process)
-        _gone(left)
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-
-
-def _gone(processes: list[psutil.Process]) -> None:
-    wait_for(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes), "their end")
 
 
 def test_from_a_fresh_clone_to_a_recommendation(clone: Path, home: Path) -> None:
@@ -105,7 +33,7 @@ def test_from_a_fresh_clone_to_a_recommendation(clone: Path, home: Path) -> None
         started = first.processes()
         assert len(started) >= 4  # Redis, a worker, the API and its server process
         assert stop(first.process, signal.SIGINT) == 0
-        _gone(started)
+        gone(started)
     assert first.out.read_bytes().count(b"\n") == 1
     with launch(clone, home, "--demo", "2000", "--port", str(port)) as second:
         client = second.client()
@@ -130,18 +58,11 @@ def test_what_dies_is_started_again(clone: Path, home: Path) -> None:
         client = run.client()
         seed = client.get("/v1/popular?limit=1").json["tracks"][0]["track_id"]
         for part in ("-m worker", "-m api", "(redis|valkey)-server"):
-            victim = next(p for p in run.processes() if re.search(part, _command(p)))
+            victim = next(p for p in run.processes() if re.search(part, command_of(p)))
             victim.kill()
-            _gone([victim])
+            gone([victim])
             wait_for(lambda: _is_ready(client), f"readiness after the death of {part}", 60)
             assert client.recommend(seeds=[{"track_id": seed}])["status"] == "succeeded"
-
-
-def _command(process: psutil.Process) -> str:
-    try:
-        return " ".join(process.cmdline())
-    except psutil.Error:  # it has just gone
-        return ""
 
 
 def _is_ready(client: Client) -> bool:
@@ -157,7 +78,7 @@ def test_a_launcher_that_was_killed_leaves_nothing_behind(clone: Path, home: Pat
         run.client()
         started = run.processes()
         stop(run.process, signal.SIGKILL)
-        _gone(started)
+        gone(started)
     with launch(clone, home, "--demo", "2000", "--port", port) as run:
         assert run.client().get("/readyz").status == 200
 
@@ -168,7 +89,7 @@ def test_a_training_that_was_killed_is_repaired_by_the_next_start(clone: Path, h
         wait_for(lambda: "cleaning" in run.err.read_text(), "training to be under way", 120)
         started = run.processes()
         stop(run.process, signal.SIGKILL)
-        _gone(started)
+        gone(started)
     with launch(clone, home, "--demo", "60000", "--port", port) as run:
         assert run.client().get("/v1/model").json["source"]["rows"] == 60000
     assert not list((home / "artifacts").glob(".partial-*"))
@@ -241,7 +162,7 @@ def test_a_redis_that_was_named_is_used(clone: Path, home: Path, redis_url: str)
     port = str(redis_server.free_port())
     with launch(clone, home, "--demo", "2000", "--port", port, REDIS_URL=redis_url) as run:
         assert run.client().get("/readyz").status == 200
-        assert not any(re.search("(redis|valkey)-server", _command(p)) for p in run.processes())
+        assert not any(re.search("(redis|valkey)-server", command_of(p)) for p in run.processes())
 
 
 def test_without_data_and_network_the_demo_catalogue_serves(clone: Path, home: Path) -> None:

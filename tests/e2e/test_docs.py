@@ -1,0 +1,76 @@
+"""Every curl of README and tutorial, run as it is written, against the service that they start."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import redis_server
+import settings
+from tests.launching import launch
+from tests.services import Client
+
+PAGES = ("README.md", "docs/tutorial.md")
+
+
+def curls(page: str) -> list[str]:
+    """Return the shell blocks of a page that ask the service for something."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", (settings.ROOT / page).read_text(encoding="utf-8"), re.M | re.S)
+    return [block for block in blocks if "curl" in block]
+
+
+@pytest.fixture(scope="module")
+def demo(clone: Path, home: Path) -> Iterator[Client]:
+    with launch(clone, home, "--demo", "--port", str(redis_server.free_port())) as run:
+        yield run.client()
+
+
+def run(block: str, client: Client) -> str:
+    block = block.replace("http://127.0.0.1:8000", client.address)
+    done = subprocess.run(["sh", "-euc", block], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_the_pages_ask_is_answered_as_they_say(demo: Client, page: str) -> None:
+    blocks = curls(page)
+    assert blocks
+    for block in blocks:
+        said = run(block, demo)
+        body = json.loads(said[said.index("{") :])
+        if '"limit": 500' in block:
+            assert body["errors"][0]["pointer"] == "/limit"
+        else:
+            assert "code" not in body, body
+        if "/v1/jobs/" in block:
+            assert body["status"] == "succeeded"
+            assert (body["result"]["strategy"], body["result"]["degraded"]) == ("catalogue", False)
+
+
+def test_the_readmes_answer_is_the_one_that_comes(demo: Client) -> None:
+    readme = (settings.ROOT / "README.md").read_text(encoding="utf-8")
+    shown = re.findall(r'"name": "([^"]+)", "artists": \["([^"]+)"\].*?"year": (\d+), "score": ([\d.]+)', readme)
+    body = json.loads(run(curls("README.md")[0], demo))
+    found = body["result"]["tracks"]
+    assert [(t["name"], t["artists"][0], str(t["year"])) for t in found] == [line[:3] for line in shown]
+    # Another processor may add up in another order; the page shows more digits than that leaves alone.
+    assert [t["score"] for t in found] == pytest.approx([float(line[3]) for line in shown], abs=1e-3)
+
+
+def test_every_song_of_the_tutorial_is_found(demo: Client) -> None:
+    for block in curls("docs/tutorial.md"):
+        for body in re.findall(r"-d '(\{.*?\})'", block):
+            query = json.loads(body)
+            if query.get("limit") == 500 or "No Such Song" in body:
+                continue
+            result = demo.recommend(**query)["result"]
+            assert all(seed["match"] == 1 for seed in result["seeds"]), query
+            assert result["warnings"] == []
+    assert "19,994 tracks" in (settings.ROOT / "docs/tutorial.md").read_text(encoding="utf-8")
+    assert demo.get("/v1/model").json["tracks"] == 19_994
