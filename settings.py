@@ -11,11 +11,12 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent
 DATASET_URL = "https://huggingface.co/datasets/maharshipandya/spotify-tracks-dataset/resolve/main/dataset.csv"
+STRATEGIES = ("catalogue", "spotify", "fuzzy", "genre", "popular")
 LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
 
 
@@ -46,8 +47,31 @@ class Settings(BaseSettings):
     queue_limit: int = Field(
         10_000, ge=1, description="Jobs that may wait in a queue; one more is answered 503 queue-full."
     )
+    strategy_order: str = Field(
+        ",".join(STRATEGIES),
+        description="The strategies that a worker tries, in this order, joined by commas; a request may say otherwise.",
+    )
     redis_timeout_s: float = Field(
         0.4, gt=0, le=5, description="How long the API waits for Redis to connect or to answer, in seconds."
+    )
+    spotipy_client_id: str | None = Field(
+        None, description="The client id of an app of Spotify's; unset: Spotify is not asked for unknown songs."
+    )
+    spotipy_client_secret: SecretStr | None = Field(None, description="The client secret that goes with it.")
+    spotify_api_url: str = Field(
+        "https://api.spotify.com/v1", pattern="^https?://", description="Spotify's Web API, or a proxy of it."
+    )
+    spotify_accounts_url: str = Field(
+        "https://accounts.spotify.com", pattern="^https?://", description="Where its tokens come from, or a proxy."
+    )
+    spotify_budget_s: float = Field(
+        2.5, gt=0, le=4, description="How long looking up one song outside may take, all in all, in seconds."
+    )
+    reccobeats: Literal["on", "off"] = Field(
+        "off", description="on asks ReccoBeats for the audio features of songs that the catalogue lacks."
+    )
+    reccobeats_url: str = Field(
+        "https://api.reccobeats.com", pattern="^https?://", description="ReccoBeats, or a proxy of it."
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="The least level logged.")
     log_format: Literal["text", "json"] = Field("text", description="text for people, json for log collectors.")
@@ -56,6 +80,19 @@ class Settings(BaseSettings):
         3.0, gt=0, le=60, description="How long a download may take to connect, and then to send anything, in seconds."
     )
     download_timeout_s: float = Field(600.0, gt=0, description="How long a whole download may take, in seconds.")
+
+    @field_validator("strategy_order")
+    @classmethod
+    def _names_strategies(cls, value: str) -> str:
+        names = [name.strip() for name in value.split(",")]
+        if not set(names) <= set(STRATEGIES) or len(set(names)) < len(names):
+            raise ValueError(f"names of {', '.join(STRATEGIES)}, each at most once")
+        return ",".join(names)
+
+    @property
+    def strategies(self) -> tuple[str, ...]:
+        """`strategy_order`, name by name."""
+        return tuple(self.strategy_order.split(","))
 
     @property
     def models_dir(self) -> Path:
