@@ -1,12 +1,13 @@
 """Run all of Segue on one machine: data, model, Redis, API, workers. `./run.sh` makes its environment and calls it.
 
 In the foreground: one line on standard output when it is ready, everything else on standard error. Ctrl-C or SIGTERM
-stops it all, API first, Redis last. What dies meanwhile is started again.
+stops it all, Redis last. What dies meanwhile is started again.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import signal
 import socket
 import sys
@@ -28,6 +29,7 @@ from dev_processes import STOP_S, CannotStart, Child, end, no_leftovers, only_on
 
 DEMO_ROWS, DEMO_SEED = 20_000, 1  # training.demo has the same; importing it would load pandas at every start
 _READY_S = 120.0
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy stands before this machine itself
 
 
 class _Stop(BaseException):
@@ -45,6 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
         home.mkdir(parents=True, exist_ok=True)
         with only_one(home), no_leftovers(home) as register:
             _check_port(config.host, options.port)
+            _delete_old_environments(home)
             model_for(options, config)
             _serve(options, config, home, register)
     except _Stop:
@@ -53,6 +56,13 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"segue: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _delete_old_environments(home: Path) -> None:
+    """Delete the virtual environments of earlier requirements: with the lock held, nobody runs from one."""
+    for old in home.glob("venv-*"):
+        if old.resolve() != Path(sys.prefix).resolve():
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def model_for(options: argparse.Namespace, config: settings.Settings) -> None:
@@ -71,7 +81,11 @@ def model_for(options: argparse.Namespace, config: settings.Settings) -> None:
             return say(f"model {version} is there already")
         data = config.segue_home / "data" / "dataset.csv"
         if data.is_file() or _downloaded(config, data):
-            return _reuse_or_train(root, file_source(data), ["--data", str(data.resolve())])
+            try:
+                return _reuse_or_train(root, file_source(data), ["--data", str(data.resolve())])
+            except CannotStart:
+                data.unlink()
+                say("what was downloaded is of no use; it is deleted, and the next start may try again")
         say("going on with the demo catalogue: its songs are invented")
     rows = options.demo or DEMO_ROWS
     return _reuse_or_train(root, demo_source(rows, DEMO_SEED), ["--demo", str(rows)])
@@ -154,7 +168,7 @@ def _wait_until_ready(url: str, children: list[Child]) -> None:
             if child.process.poll() is not None:
                 raise CannotStart(f"{child.name} ended with {child.process.returncode}; what it said stands above")
         try:
-            with urllib.request.urlopen(url, timeout=2):  # noqa: S310 — our own http://
+            with _DIRECT.open(url, timeout=2):
                 return
         except (urllib.error.URLError, OSError):
             if time.monotonic() > deadline:
@@ -165,9 +179,14 @@ def _wait_until_ready(url: str, children: list[Child]) -> None:
 def _check_redis(url: str) -> None:
     try:
         with redis.Redis.from_url(url, socket_connect_timeout=3, socket_timeout=3) as client:
-            client.ping()
+            version = str(client.info("server")["redis_version"])
+            policy = client.config_get("maxmemory-policy").get("maxmemory-policy", "noeviction")
     except (redis.RedisError, ValueError) as error:
         raise CannotStart(f"REDIS_URL is set, but that server does not answer: {error}") from error
+    if tuple(int(part) for part in version.split(".")[:2]) < redis_server.OLDEST:
+        raise CannotStart(f"REDIS_URL is set, but that server is {version}; Segue needs Redis 6.2 or Valkey 7.2")
+    if policy != "noeviction":
+        say(f"warning: that Redis evicts ({policy}): it may forget jobs; set maxmemory-policy noeviction")
 
 
 def _check_port(host: str, port: int) -> None:

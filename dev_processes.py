@@ -52,6 +52,7 @@ class Child:
         """Start it again if it died; the more often it dies soon after its start, the later."""
         if self.process.poll() is None:
             return
+        kill_group(self.process)
         now = time.monotonic()
         if self.again_at is None:
             self.deaths = 0 if now - self.started > 60 else self.deaths
@@ -86,6 +87,13 @@ def end(processes: list[subprocess.Popen[bytes]]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        kill_group(process)
+
+
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """End what a process that has ended left of its group: the API's server is a process of its own."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def say(what: str) -> None:

@@ -7,6 +7,7 @@ Never somebody else's server on port 6379.
 from __future__ import annotations
 
 import ctypes
+import os
 import re
 import secrets
 import shutil
@@ -23,6 +24,7 @@ import redis
 OLDEST = (6, 2)
 _START_S = 10.0
 _PR_SET_PDEATHSIG = 1
+_PARENT = os.getpid()
 
 
 class NoServer(Exception):
@@ -102,6 +104,8 @@ def die_with_parent() -> None:
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != _PARENT:  # it has gone already
+            os._exit(1)
 
 
 def _spawn(command: list[str]) -> subprocess.Popen[bytes]:

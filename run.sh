@@ -3,9 +3,10 @@
 set -eu
 root=$(cd "$(dirname "$0")" && pwd)
 . "$root/venv.sh"
+[ -n "${SEGUE_HOME:-}" ] || SEGUE_HOME=$(sed -n 's/^SEGUE_HOME=//p' "$root/.env" 2>/dev/null)
 SEGUE_HOME=${SEGUE_HOME:-$root/.segue}
 mkdir -p "$SEGUE_HOME"
 SEGUE_HOME=$(cd "$SEGUE_HOME" && pwd)
 export SEGUE_HOME
 make_venv "$SEGUE_HOME/venv" "$root/requirements.txt"
-exec "$SEGUE_HOME/venv/bin/python" "$root/dev.py" "$@"
+exec "$VENV/bin/python" "$root/dev.py" "$@"

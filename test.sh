@@ -18,7 +18,7 @@ stage() { # name, command …
 
 stage install make_venv "$root/.segue/test-venv" "$root/requirements-dev.txt"
 [ -z "$failed" ] || exit 1
-bin="$root/.segue/test-venv/bin"
+bin="$VENV/bin"
 if [ $# -gt 0 ]; then
     exec "$bin/python" -m pytest "$@"
 fi

@@ -13,13 +13,14 @@ find_python() {
     return 1
 }
 
-make_venv() { # directory, requirements file
+# directory, requirements file → VENV: the environment, named after what it holds, so that one in use is never touched
+make_venv() {
     python=$(find_python) || return 1
-    wanted="$("$python" -VV | tr -d '\n') $(cksum <"$2")"
-    if [ "$(cat "$1/.complete" 2>/dev/null)" != "$wanted" ]; then
+    VENV="$1-$({ "$python" -VV; cat "$2"; } | cksum | cut -d ' ' -f 1)"
+    if [ ! -f "$VENV/.complete" ]; then
         echo "segue: installing $(basename "$2") (once; a minute or so)" >&2
-        "$python" -m venv --clear "$1"
-        "$1/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$2" >&2
-        echo "$wanted" >"$1/.complete"
+        "$python" -m venv --clear "$VENV" || return 1
+        "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$2" >&2 || return 1
+        touch "$VENV/.complete"
     fi
 }

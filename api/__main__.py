@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         workers=config.api_processes,
         blocking_threads=config.api_threads,
         respawn_failed_workers=True,
-        workers_kill_timeout=10,
+        workers_kill_timeout=5,
         log_level=LogLevels.debug if config.log_level == "DEBUG" else LogLevels.error,
     ).serve()
     return 0

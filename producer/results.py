@@ -49,13 +49,14 @@ def get_job(connection: redis.Redis, job_id: str) -> Job:
         # The traceback is the operator's, in RQ's FailedJobRegistry; a client can do nothing with it.
         answer = {"error": {"code": "job-failed", "detail": "the worker could not answer this request; it was logged"}}
     ended = _time(ended_at) if state.is_final else None
+    failed = state is Status.FAILED
     return Job(
         id=job_id,
         status=Status.FAILED if "error" in answer else state,
         created_at=_time(created_at) or "",
         started_at=_time(started_at),
         finished_at=ended,
-        expires_at=_later(ended, keys.RESULT_TTL_S) if ended else None,
+        expires_at=_later(ended, keys.FAILURE_TTL_S if failed else keys.RESULT_TTL_S) if ended else None,
         links=Links(self=f"/v1/jobs/{job_id}"),
         metadata=_metadata(meta),
         result=answer.get("ok"),

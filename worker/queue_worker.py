@@ -28,7 +28,7 @@ from rq.executions import Execution
 from rq.intermediate_queue import IntermediateQueue
 from rq.job import Job, JobStatus
 from rq.utils import now
-from rq.worker import WorkerStatus
+from rq.worker import BaseWorker, WorkerStatus
 from rq.worker_registration import register
 
 from producer import codec, fallback, keys
@@ -67,9 +67,26 @@ class _Job(Job):
 class _IntermediateQueue(IntermediateQueue):
     """Jobs taken from the queue and not yet started: a matter of milliseconds, unless their worker was killed."""
 
+    def cleanup(self, worker: BaseWorker, queue: Queue) -> None:
+        """Give stranded jobs back; what cannot be read as a job is dropped, and does not keep the others."""
+        for raw in self.connection.lrange(self.key, 0, -1):
+            if isinstance(raw, bytes) and not _is_job(queue, raw):
+                self.connection.lrem(self.key, 1, raw)  # type: ignore[arg-type]  # bytes are as good
+        super().cleanup(worker, queue)
+
     def should_be_cleaned_up(self, job_id: str) -> bool:
         first_seen = self.get_first_seen(job_id)
         return first_seen is not None and now() - first_seen > timedelta(seconds=_STRANDED_S)
+
+
+def _is_job(queue: Queue, raw: bytes) -> bool:
+    """Return whether an entry of a queue names a job that can be read, or one that is gone."""
+    try:
+        queue.fetch_job(raw.decode())
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        log.error("dropped %r from %s: no job of ours (%s)", raw[:80], queue.name, error)
+        return False
+    return True
 
 
 class _Queue(Queue):
@@ -136,6 +153,8 @@ class QueueWorker(SimpleWorker):
                 )
             except DequeueTimeout:
                 continue
+            except (ValueError, TypeError, KeyError, OverflowError) as error:
+                log.error("an entry of the queue is no job (%s); clean-up drops it", error)
             except (redis.ConnectionError, redis.TimeoutError) as error:
                 log.warning("Redis does not answer (%s); trying on", error)
         return None

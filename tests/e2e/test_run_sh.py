@@ -8,13 +8,15 @@ import re
 import signal
 import socket
 import subprocess
+from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 
 import redis_server
 import settings
-from tests.launching import command_of, gone, launch
+from tests.launching import Launch, command_of, gone, launch
 from tests.services import SHARED_DATA, Client, stop, wait_for
 
 
@@ -58,11 +60,22 @@ def test_what_dies_is_started_again(clone: Path, home: Path) -> None:
         client = run.client()
         seed = client.get("/v1/popular?limit=1").json["tracks"][0]["track_id"]
         for part in ("-m worker", "-m api", "(redis|valkey)-server"):
-            victim = next(p for p in run.processes() if re.search(part, command_of(p)))
+            before = _pids(run, part)
+            victim = next(p for p in run.processes() if p.pid in before and p.ppid() == run.process.pid)
             victim.kill()
-            gone([victim])
+            # All of it is new: what a killed API leaves of its server must not go on answering.
+            wait_for(partial(_all_new, run, part, before), f"another {part}", 60)
             wait_for(lambda: _is_ready(client), f"readiness after the death of {part}", 60)
             assert client.recommend(seeds=[{"track_id": seed}])["status"] == "succeeded"
+
+
+def _pids(run: Launch, part: str) -> set[int]:
+    return {p.pid for p in run.processes() if re.search(part, command_of(p))}
+
+
+def _all_new(run: Launch, part: str, before: set[int]) -> bool:
+    now = _pids(run, part)
+    return bool(now) and not now & before and not any(psutil.pid_exists(pid) for pid in before)
 
 
 def _is_ready(client: Client) -> bool:
@@ -96,7 +109,7 @@ def test_a_training_that_was_killed_is_repaired_by_the_next_start(clone: Path, h
 
 
 def test_an_environment_that_was_cut_off_is_made_anew(clone: Path, home: Path) -> None:
-    (home / "venv" / ".complete").unlink()
+    next(home.glob("venv-*")).joinpath(".complete").unlink()
     with launch(clone, home, "--demo", "2000", "--port", str(redis_server.free_port())) as run:
         run.client()
         assert "installing requirements.txt" in run.err.read_text()
