@@ -14,7 +14,17 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from api.errors import problem
 from producer import fallback, queue, results
-from producer.schema import MAX_POPULAR, Job, ModelInfo, PopularList, Query, Status
+from producer.errors import NotReady
+from producer.schema import (
+    MAX_POPULAR,
+    Filters,
+    Job,
+    ModelInfo,
+    PopularList,
+    Query,
+    Status,
+    filters_beyond,
+)
 
 REDIS = "segue.redis"
 """Where the app keeps its Redis client, in `app.extensions`."""
@@ -88,12 +98,29 @@ def _refuse_constant(name: str) -> None:
 )
 def recommend(body: Query) -> Response:
     """Queue a request. 202 with the job; `Location` says where to ask for its result."""
+    if wrong := _wrong_filters(body):
+        return wrong
     job = queue.submit(connection(), body, queue_limit=current_app.config[QUEUE_LIMIT])
     response = jsonify(job.model_dump())
     response.status_code = HTTPStatus.ACCEPTED
     response.headers["Location"] = job.links.self
     response.headers["Retry-After"] = "1"
     return response
+
+
+def _wrong_filters(query: Query) -> Response | None:
+    """Refuse filters on what the model in service does not have, now and not as a failed job later."""
+    if query.filters == Filters():
+        return None
+    try:
+        info = fallback.model_info(connection())
+    except NotReady:
+        return None  # the worker that loads one will say
+    lacking = filters_beyond(query.filters, info.coverage, info.genres)
+    if lacking:
+        errors = [{"pointer": pointer, "detail": detail} for pointer, detail in lacking]
+        return problem("invalid-request", errors[0]["detail"], errors)
+    return None
 
 
 @routes.get(

@@ -202,7 +202,7 @@ def cluster_columns(columns: Columns, scaling: ClusterScaling) -> Array:
 def smooth_by_artist(x: Array, artist: npt.NDArray[np.integer], strength: float = 0.5) -> None:
     """Pull each audio vector towards its artist's centroid, in place: x̃ = (1 − a)·x + a·centroid.
 
-    x: float32 (d, n), NaN where unknown (left out of the centroid, and 0 afterwards: the mean of all tracks).
+    x: float32 (d, n), NaN where unknown: left out of the centroid, then taken as 0, the mean of all tracks, and pulled.
     artist: int (n,), −1 unknown. a = strength · m / (m + 3), m the artist's tracks.
     """
     known_artist = artist >= 0

@@ -1,7 +1,4 @@
-"""A model in memory: the catalogue, and who is near whom in it. Exact, mapped read-only, shared between processes.
-
-Rows are in the order of their track ids, so that a tie broken by row is a tie broken by id.
-"""
+"""A model in memory: the catalogue, and who is near whom in it. Exact, mapped read-only, shared between processes."""
 
 from __future__ import annotations
 
@@ -14,58 +11,41 @@ import numpy as np
 import numpy.typing as npt
 
 from artifacts import features, store
+from artifacts.cells import Cells
+from artifacts.filters import Filter, Mask
 from artifacts.manifest import Manifest, ModelError
-from artifacts.textindex import NameIndex
+from artifacts.names import artist_form
+from artifacts.score import COLUMNS, Parts, ScoreQuery, Statistics, Target, query
+from artifacts.strings import Strings
+from artifacts.textindex import TextIndex
 
 UNKNOWN = -1
 """In the whole-number columns."""
 
 Rows = npt.NDArray[np.intp]
 
-_D = len(features.SCORE)
+_FEW = 4_000
+"""So few rows are scored outright: finding the cells that they are in would take longer."""
 
-
-class Strings:
-    """Many strings in two arrays: UTF-8 bytes, and where each string ends."""
-
-    def __init__(self, offsets: npt.NDArray[np.int64], utf8: npt.NDArray[np.uint8]) -> None:
-        self._offsets, self._utf8 = offsets, utf8
-
-    def __len__(self) -> int:
-        return len(self._offsets) - 1
-
-    def __getitem__(self, i: int) -> str:
-        return self._utf8[self._offsets[i] : self._offsets[i + 1]].tobytes().decode("utf-8")
-
-    @staticmethod
-    def pack(strings: Sequence[str]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
-        """Return (offsets, utf8) for `strings`."""
-        encoded = [s.encode("utf-8") for s in strings]
-        offsets = np.zeros(len(encoded) + 1, np.int64)
-        np.cumsum([len(e) for e in encoded], out=offsets[1:])
-        return offsets, np.frombuffer(b"".join(encoded), np.uint8)
+_BLOCK = 256
 
 
 @dataclass(frozen=True)
-class ScoreQuery:
-    """What the score compares with: the seeds' means and the weights of the request.
+class Found:
+    """What a search found.
 
-    mean: float64 (len(SCORE),); genre: float64 (genres,), the mean of the seeds' unit vectors; weights: by name, all of
-    features.DEFAULT_WEIGHTS.
+    rows: best first; score: float64, descending; scanned: share of the rows that were scored, 0–1; passing: how many
+    rows passed the filter.
     """
 
-    mean: npt.NDArray[np.float64]
-    genre: npt.NDArray[np.float64]
-    weights: Mapping[str, float]
-
-    @property
-    def column_weights(self) -> npt.NDArray[np.float64]:
-        """The weights of SCORE's columns, float64 (len(SCORE),)."""
-        return np.array([self.weights[name] for name in features.SCORE])
+    rows: Rows
+    score: npt.NDArray[np.float64]
+    scanned: float
+    passing: int
 
 
 class Model:
-    """One version, mapped. See training/publish.py for the arrays and what each holds."""
+    """One version, mapped. See training/build.py for the arrays and what each holds."""
 
     def __init__(self, manifest: Manifest, arrays: store.Arrays) -> None:
         self.manifest = manifest
@@ -74,11 +54,19 @@ class Model:
         self.artist_name = Strings(arrays["artist_offsets"], arrays["artist_utf8"])
         self.song = arrays["song"]
         self.cluster = arrays["cluster"]
-        self._names = NameIndex(
-            arrays["name_key"], arrays["name_row"], lambda row: (self.name[row], self.artists_of(row))
+        self.names = TextIndex(arrays)
+        self._cells = Cells(arrays)
+        self._rank = arrays["id_rank"]
+        self.statistics = Statistics(
+            mean=np.asarray(arrays["stat_mean"][:-1]),
+            square=np.asarray(arrays["stat_square"][:-1]),
+            doubt=float(arrays["stat_doubt"][0]),
+            genre=np.asarray(arrays["stat_genre"]),
+            popularity=float(arrays["stat_mean"][-1]),
+            covariance=np.asarray(arrays["stat_covariance"]),
         )
         # Unit vectors of the distinct label sets, float64 (sets, genres): some hundreds to thousands of rows.
-        self._genre_vectors = _unit_vectors(arrays["set_offsets"], arrays["set_genre"], len(manifest.genres))
+        self._genre_vectors = unit_vectors(arrays["set_offsets"], arrays["set_genre"], len(manifest.genres))
 
     @staticmethod
     def load(root: Path, version: str, verify: bool = True) -> Model:
@@ -105,13 +93,18 @@ class Model:
         wanted = track_id.encode("utf-8")
         if len(wanted) > ids.dtype.itemsize:
             return None
-        row = int(np.searchsorted(ids, np.array(wanted, ids.dtype)))
-        return row if row < len(ids) and ids[row] == wanted else None
+        rank = int(np.searchsorted(ids, np.array(wanted, ids.dtype)))
+        return int(self._a["id_row"][rank]) if rank < len(ids) and ids[rank] == wanted else None
 
     def rows_of_name(self, title: str, artist: str | None) -> list[int]:
-        """Return the rows of an exact (normalised) name, the most popular first."""
-        rows = self._names.find(title, artist)
-        return sorted(rows, key=lambda row: (-int(self._a["popularity"][row]), row))
+        """Return the rows of an exact (normalised) name, the most popular first; `names` finds more than that."""
+        return self.names.exact(title, artist)
+
+    def artists_named(self, name: str) -> list[int]:
+        """Return the codes of the artists of this (normalised) name."""
+        rows = self.names.artist_rows(name, 200)
+        wanted = artist_form(name)
+        return sorted({c for row in rows for c in self.artist_codes(row) if artist_form(self.artist_name[c]) == wanted})
 
     def artist_codes(self, row: int) -> list[int]:
         """Return the codes of a row's credited artists, in credit order; empty if unknown."""
@@ -124,16 +117,14 @@ class Model:
 
     def track(self, row: int) -> dict[str, Any]:
         """Return what answers show of a row: `producer.schema.Track` as a dict."""
-        track_id = self._a["track_id"][row].decode("utf-8")
-        genre_set = int(self._a["genre_set"][row])
-        start, stop = self._a["set_offsets"][genre_set : genre_set + 2]
+        track_id = self.id_of(row)
         tempo = float(self._a["tempo"][row])
         on_spotify = not self.manifest.synthetic and len(track_id) == 22
         return {
             "track_id": track_id,
             "name": self.name[row],
             "artists": self.artists_of(row),
-            "genres": [self.manifest.genres[g] for g in self._a["set_genre"][start:stop]],
+            "genres": [self.manifest.genres[code] for code in self.genre_codes(row)],
             **{name: self._known(name, row) for name in ("year", "popularity", "key", "mode", "duration_ms")},
             "tempo": None if np.isnan(tempo) else round(tempo, 1),
             "cluster": int(self.cluster[row]),
@@ -144,51 +135,149 @@ class Model:
         value = int(self._a[column][row])
         return None if value == UNKNOWN else value
 
-    def query(self, rows: Sequence[int], weights: Mapping[str, float]) -> ScoreQuery:
-        """Return the query of seed rows. weights: those that differ from the defaults, by name."""
-        return ScoreQuery(
-            self._a["score"][:_D, rows].astype(np.float64).mean(axis=1),
-            self._genre_vectors[self._a["score_genre_set"][rows]].mean(axis=0),
-            {**features.DEFAULT_WEIGHTS, **weights},
-        )
+    def target(self, rows: Sequence[int]) -> Target:
+        """Return the mean of rows as something to compare with."""
+        genre = self.genre_vectors(np.asarray(rows, np.intp))
+        return Target(self._a["score"][:COLUMNS, rows].astype(np.float64).mean(axis=1), genre.mean(axis=0))
 
-    def nearest(self, query: ScoreQuery, k: int) -> tuple[Rows, npt.NDArray[np.float64]]:
-        """Return the `k` best rows of the whole catalogue by the score of docs/reference/features.md, exactly.
+    def target_of_features(self, values: Mapping[str, float]) -> tuple[Target, list[str]]:
+        """Return a song that is known by its features only, and the names of those that had to be guessed.
 
-        One product over all rows in float32 finds who may be among them; those are scored in float64 and sorted, ties
-        by row. → rows (k,), scores float64 (k,), descending.
+        values: by the names of features.RAW, in their units. A missing one is its conditional mean given the others
+        (the best linear guess from the catalogue's covariances); the genre is unknown.
         """
-        k = min(k, len(self))
-        w, mean = query.column_weights, query.mean
-        vector = np.concatenate([w * mean, -0.5 * w, [-0.5 * query.weights["year"], query.weights["popularity"]]])
-        scores = vector.astype(np.float32) @ self._a["score"]
-        scores += (query.weights["genre"] * (self._genre_vectors @ query.genre)).astype(np.float32)[
-            self._a["score_genre_set"]
-        ]
-        kth = np.partition(scores, len(scores) - k)[len(scores) - k]
-        # What float32 may have lost by cancellation in −½wx² + wx·x̄; anything this near the k-th is looked at again.
-        slack = 1e-5 * (float(w @ mean**2) + 4 * float(w.sum()) + 10)
-        rows = np.flatnonzero(scores >= kth - slack)
-        exact = self.score(query, rows)
-        order = np.lexsort((rows, -exact))[:k]
-        return rows[order], exact[order]
+        raw = {name: np.array([values.get(name, np.nan)], np.float64) for name in features.RAW}
+        scaling = features.Scaling(self._a["score_mean"], self._a["score_std"])
+        x = features.score_columns(raw, scaling)[0][:, 0].astype(np.float64)
+        known = ~np.isnan(x)
+        mean, covariance = self.statistics.mean, self.statistics.covariance
+        # A little on the diagonal: two columns that always go together must not blow up the guess.
+        among = covariance[np.ix_(known, known)] + 1e-6 * np.eye(int(known.sum()))
+        guess = covariance[np.ix_(~known, known)] @ np.linalg.solve(among, x[known] - mean[known])
+        x[~known] = mean[~known] + guess
+        imputed = [name for name, is_known in zip(features.SCORE, known, strict=True) if not is_known]
+        return Target(x, np.zeros(len(self.manifest.genres))), imputed
 
-    def score(self, query: ScoreQuery, rows: Rows) -> npt.NDArray[np.float64]:
-        """Return the score of each row in float64, by the formula as it is written."""
-        stored = self._a["score"][:, rows].astype(np.float64)
-        # Sums, not matrix products: those round by a row's place in memory, and twins would no longer tie.
-        distance = (query.column_weights[:, None] * (stored[:_D] - query.mean[:, None]) ** 2).sum(axis=0)
-        year_doubt = query.weights["year"] * stored[2 * _D]
-        genre = query.weights["genre"] * (self._genre_vectors @ query.genre)[self._a["score_genre_set"][rows]]
-        result: npt.NDArray[np.float64] = (
-            -0.5 * distance - 0.5 * year_doubt + genre + query.weights["popularity"] * stored[2 * _D + 1]
+    def query(self, rows: Sequence[int], weights: Mapping[str, float]) -> ScoreQuery:
+        """Return the request for tracks like some rows. weights: those that differ from the defaults, by name."""
+        return query(self.target(rows), weights)
+
+    def id_of(self, row: int) -> str:
+        """Return the track id of a row."""
+        return str(self._a["track_id"][self._rank[row]].decode("utf-8"))
+
+    def ranks(self, rows: Rows) -> Rows:
+        """Return the places of rows' ids among all ids: an order that does not depend on how rows are stored."""
+        return np.asarray(self._rank[rows], np.intp)
+
+    @property
+    def arrays(self) -> Mapping[str, npt.NDArray[Any]]:
+        """The arrays of this version, by the names in training/build.py."""
+        return self._a
+
+    def genre_codes(self, row: int) -> list[int]:
+        """Return the codes of a row's own labels."""
+        start, stop = self._a["set_offsets"][(s := int(self._a["genre_set"][row])) : s + 2]
+        return [int(code) for code in self._a["set_genre"][start:stop]]
+
+    def most_popular(self, k: int, passing: Mask | None = None) -> Rows:
+        """Return the `k` most popular rows that pass, ties and unknown popularity in the order of ids."""
+        order = self._a["popular_row"]
+        if passing is not None:
+            order = order[passing[order]]
+        return np.asarray(order[:k], np.intp)
+
+    def likeness_vectors(self, rows: Rows) -> npt.NDArray[np.float64]:
+        """Return rows as unit vectors, by the default weights: their products tell how alike two tracks are, −1…1."""
+        w = features.DEFAULT_WEIGHTS
+        x = self._a["score"][:COLUMNS, rows].astype(np.float64).T
+        audio = x * np.sqrt([w[name] for name in features.SCORE])
+        genre = self._genre_vectors[self._a["score_genre_set"][rows]] * np.sqrt(w["genre"])
+        vectors: npt.NDArray[np.float64] = np.hstack([audio, genre])
+        vectors /= np.maximum(np.sqrt((vectors**2).sum(axis=1, keepdims=True)), 1e-12)
+        return vectors
+
+    def mask(self, conditions: Filter) -> Mask | None:
+        """Return which rows pass, None for all of them."""
+        return None if conditions.is_empty else conditions.mask(self._a)
+
+    def nearest(self, request: ScoreQuery, k: int, passing: Mask | None = None) -> Found:
+        """Return the `k` best rows by the score: those that scoring every row would give, ties broken by track id.
+
+        passing: bool (n,), the rows that may be chosen; None: all. The cells that cannot hold one of the best are not
+        read; what may be among them by float32 is scored again in float64.
+        """
+        count = len(self) if passing is None else int(np.count_nonzero(passing))
+        k = min(k, count)
+        if k == 0:
+            return Found(np.empty(0, np.intp), np.empty(0), 0.0, count)
+        rows: Rows | None
+        by_set = self._genre_vectors @ request.genre
+        genre = by_set.astype(np.float32)
+        if passing is not None and count <= _FEW:
+            rows, scanned = np.flatnonzero(passing), count
+        else:
+            rows, scanned = self._cells.search(request, genre, k, passing)
+            if rows is None:
+                rows, scanned = self.product(request, k, passing), len(self)
+        score = self._exact(request, by_set, rows)
+        order = np.lexsort((self._rank[rows], -score))[:k]
+        return Found(rows[order], score[order], min(scanned / len(self), 1.0), count)
+
+    def genre_vectors(self, rows: Rows) -> npt.NDArray[np.float64]:
+        """Return the unit vectors of rows' labels as the score takes them. float64 (len(rows), genres)."""
+        vectors: npt.NDArray[np.float64] = self._genre_vectors[self._a["score_genre_set"][rows]]
+        return vectors
+
+    def product(self, request: ScoreQuery, k: int, passing: Mask | None = None) -> Rows:
+        """Return the rows that may be among the `k` best, by one product over all rows, in no order.
+
+        passing: as in `nearest`; at least k of them.
+        """
+        genre = (self._genre_vectors @ request.genre).astype(np.float32)
+        w = request.scale * request.column_weights
+        vector = np.concatenate(
+            [
+                w * request.center,
+                -0.5 * w,
+                request.scale * np.array([-0.5 * request.weights["year"], request.weights["popularity"]]),
+            ]
         )
-        return result
+        scores = vector.astype(np.float32) @ self._a["score"]
+        scores += genre[self._a["score_genre_set"]]
+        if passing is not None:
+            scores[~passing] = -np.inf
+        # The k-th best of the blocks' maxima is a bound below which no block holds one of the k best rows.
+        blocks = np.maximum.reduceat(scores, np.arange(0, len(scores), _BLOCK))
+        if len(blocks) > k:
+            scores_in = np.flatnonzero(scores >= np.partition(blocks, len(blocks) - k)[len(blocks) - k])
+        else:
+            scores_in = np.flatnonzero(scores > -np.inf)
+        best = scores[scores_in]
+        kth = np.partition(best, len(best) - k)[len(best) - k]
+        return np.flatnonzero(scores >= kth - request.slack(float(kth)))
 
-    def nearest_in_cluster(self, seeds: Sequence[int], k: int) -> tuple[Rows, npt.NDArray[np.float64]]:
+    def score(self, request: ScoreQuery, rows: Rows) -> npt.NDArray[np.float64]:
+        """Return the score of each row in float64."""
+        return self._exact(request, self._genre_vectors @ request.genre, rows)
+
+    def _exact(self, request: ScoreQuery, by_set: npt.NDArray[np.float64], rows: Rows) -> npt.NDArray[np.float64]:
+        stored = self._a["score"][:, rows].astype(np.float64)
+        genre = by_set[self._a["score_genre_set"][rows]]
+        return request.total(stored[:COLUMNS], stored[2 * COLUMNS], stored[2 * COLUMNS + 1], genre)
+
+    def parts(self, request: ScoreQuery, rows: Rows) -> dict[str, npt.NDArray[np.float64]]:
+        """Return the parts of the score of each row, by the names of features.DEFAULT_WEIGHTS; they sum to it."""
+        stored = self._a["score"][:, rows].astype(np.float64)
+        sets = self._a["score_genre_set"][rows]
+        return request.parts(
+            Parts(stored[:COLUMNS], stored[2 * COLUMNS], stored[2 * COLUMNS + 1], self._genre_vectors[sets])
+        )
+
+    def nearest_in_cluster(self, seeds: Sequence[int], k: int, passing: Mask | None = None) -> Found:
         """Return the `k` rows of the seeds' cluster nearest to their mean by cosine of the principal components.
 
-        → rows (≤ k,), cosine float64 −1…1, descending, ties by row.
+        passing: as in `nearest`. The score is the cosine, −1…1, ties are broken by track id.
         """
         points = self._a["cluster_point"]
         mean = points[seeds].astype(np.float64).mean(axis=0)
@@ -199,11 +288,18 @@ class Model:
         )
         start, stop = self._a["cluster_offsets"][cluster : cluster + 2]
         rows = self._a["cluster_row"][start:stop].astype(np.intp)
+        if passing is not None:
+            rows = rows[passing[rows]]
         inside = points[rows].astype(np.float64)
         length = np.linalg.norm(inside, axis=1) * np.linalg.norm(mean)
         cosine = np.divide(inside @ mean, length, out=np.zeros(len(rows)), where=length > 0)
-        order = np.lexsort((rows, -cosine))[:k]
-        return rows[order], cosine[order]
+        order = np.lexsort((self._rank[rows], -cosine))[:k]
+        return Found(
+            rows[order],
+            cosine[order],
+            len(inside) / len(self),
+            len(self) if passing is None else int(np.count_nonzero(passing)),
+        )
 
     def _check_skew(self) -> None:
         """Compare what this release makes of some raw rows with what training stored. Raises: ModelError."""
@@ -227,7 +323,7 @@ def project(arrays: Mapping[str, npt.NDArray[Any]], x: features.Array) -> featur
     return projected
 
 
-def _unit_vectors(offsets: npt.NDArray[np.int32], genres: npt.NDArray[np.int16], count: int) -> npt.NDArray[np.float64]:
+def unit_vectors(offsets: npt.NDArray[np.int32], genres: npt.NDArray[np.int16], count: int) -> npt.NDArray[np.float64]:
     """Return the unit vector of each label set, zero for the empty set. → float64 (sets, count)."""
     sets = len(offsets) - 1
     vectors = np.zeros((sets, count))

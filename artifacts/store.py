@@ -67,6 +67,8 @@ def publish(root: Path, arrays: Mapping[str, npt.NDArray[Any]], public: Mapping[
 
 def promote(root: Path, version: str) -> None:
     """Make `version` CURRENT. Raises: ModelError if it is not there or cannot be read."""
+    if current(root) == version and manifest_of(root, version):
+        return
     with _locked(root):
         manifest_of(root, version)
         _point(root, version)
@@ -100,14 +102,14 @@ def versions(root: Path) -> list[str]:
 
 
 def find(root: Path, source: Mapping[str, Any]) -> str | None:
-    """Return the newest whole version that was trained from `source`, None if there is none."""
+    """Return the newest undamaged version that was trained from `source`, None if there is none."""
     for version in reversed(versions(root)):
         try:
-            manifest = manifest_of(root, version)
+            if manifest_of(root, version).source == dict(source):
+                open_arrays(root, version)
+                return version
         except ModelError:
             continue  # of another release, or damaged: a new one will be trained
-        if manifest.source == dict(source):
-            return version
     return None
 
 
@@ -136,7 +138,7 @@ def open_arrays(root: Path, version: str, verify: bool = True) -> tuple[Manifest
             raise ModelError(f"{path}: {error}") from error
         if (array.dtype.str, array.shape) != (entry.dtype, entry.shape):
             raise ModelError(f"{path}: {array.dtype.str} {array.shape}, the manifest says {entry.dtype} {entry.shape}")
-        arrays[name] = array
+        arrays[name] = np.asarray(array)  # a plain view: numpy.memmap pays for its class at every look
     return manifest, arrays
 
 

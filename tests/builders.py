@@ -8,10 +8,13 @@ songs, names in other alphabets, and unknown years, genres, popularities, artist
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from artifacts import store
@@ -210,6 +213,14 @@ def train(tracks: pd.DataFrame, clusters: int = CLUSTERS, stage: Callable[[str],
 def model_of(built: Built) -> Model:
     """Return `built` as a model in memory."""
     return Model(Manifest(version="in-memory", created_at="", files={}, **built.about), built.arrays)
+
+
+def is_mapped(array: npt.NDArray[Any]) -> bool:
+    """Return whether an array is a view of a mapped file rather than memory of its own."""
+    base: Any = array
+    while isinstance(base, np.ndarray) and base.base is not None:
+        base = base.base
+    return isinstance(base, mmap.mmap)
 
 
 def publish(root: Path, built: Built, **about: Any) -> str:

@@ -4,6 +4,7 @@
     python -m training --demo                             # an invented catalogue of 20,000 tracks
     python -m training --demo 1159764 --save-data big.csv # … and keep its data
     python -m training --data spotify_data.csv --sweep    # … and show what other numbers of clusters would do
+    python -m training evaluate --playlists lists.parquet # how good its recommendations are: training/evaluate.py
 
 Top to bottom: read, clean, build, publish, say what came of it. Nothing is published unless all of it went well.
 """
@@ -35,13 +36,20 @@ FIRST_RELEASES_AHEAD = 1
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the recipe. Returns the exit code: 0, or 1 after a message on standard error."""
-    options = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    evaluating = arguments[:1] == ["evaluate"]
+    options = argparse.Namespace() if evaluating else _parser().parse_args(arguments)
     console = Console(stderr=True)
     try:
         config = settings.load()
+        if evaluating:
+            from training import evaluate  # here: training need not load what measures it
+
+            return evaluate.main(arguments[1:], config.models_dir)
         root = options.artifacts or config.models_dir
         source = demo_source(options.demo, demo.DEFAULT_SEED) if options.data is None else file_source(options.data)
-        if options.if_missing and (version := store.usable(root)):
+        if options.if_missing and (version := store.current(root)):
+            store.manifest_of(root, version)  # one that cannot be read is an error, not missing
             console.print(f"model {version} is there already")
             return 0
         train(source, options, root, console)
@@ -59,11 +67,13 @@ def train(source: dict[str, Any], options: argparse.Namespace, root: Path, conso
         stages.begin("cleaning")
         rows, genres, ledger = cleaning.clean(frame, time.gmtime().tm_year + FIRST_RELEASES_AHEAD)
         del frame
-        if len(rows) < options.clusters:
+        if len(rows) < max(options.clusters or 2, 2):
             raise dataset.DatasetError(
                 f"{options.data or 'demo'}: {len(rows)} tracks are left after cleaning, too few for "
-                f"{options.clusters} clusters; pass --clusters with a smaller number or give more tracks"
+                f"{options.clusters or 2} clusters; give more tracks, or --clusters with a smaller number"
             )
+        if options.clusters is None:
+            options.clusters = min(clusters.CLUSTERS, len(rows))
         built = build(rows, genres, ledger, source, options.clusters, stages.begin)
         if options.sweep:
             outcome = _sweep(built, stages)
@@ -179,7 +189,7 @@ def _parser() -> argparse.ArgumentParser:
         "--demo", type=_positive, nargs="?", const=demo.DEFAULT_ROWS, metavar="N", help="N invented tracks (20,000)"
     )
     parser.add_argument("--save-data", type=Path, metavar="FILE", help="keep the data of --demo as CSV")
-    parser.add_argument("--clusters", type=_positive, default=clusters.CLUSTERS, metavar="K", help="clusters (35)")
+    parser.add_argument("--clusters", type=_positive, metavar="K", help="clusters (35, or as many as there are tracks)")
     parser.add_argument("--sweep", action="store_true", help="measure 10 to 50 clusters: a table and a plot")
     parser.add_argument("--if-missing", action="store_true", help="only if there is no model at all yet")
     parser.add_argument("--artifacts", type=Path, metavar="DIR", help="where to publish (ARTIFACTS_DIR)")

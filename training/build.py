@@ -2,14 +2,18 @@
 
 | array | dtype, shape | holds |
 |---|---|---|
-| track_id | S (n,) | ids, ascending: a row's number is the rank of its id |
+| track_id | S (n,) | ids, ascending |
+| id_row, id_rank | int32 (n,) | the row of the i-th id; the place of row i's id among the ids |
 | name_offsets, name_utf8 · artist_offsets, artist_utf8 | int64, uint8 | names of tracks, of artists |
 | credit_offsets, credit_artist | int32 | the artists of each row |
 | genre_set, score_genre_set, set_offsets, set_genre | int32, int16 | label sets: the row's own; what the score uses |
 | year, popularity, key, mode, duration_ms, explicit, tempo | small | what answers show; −1 or NaN unknown |
 | song | int32 (n,) | versions of one song share a number |
-| name_key, name_row | uint64, int32 | look-up by name |
+| text_… | | look-up by name: see artifacts/nametables.py |
 | score | float32 (24, n) | 11 columns of x̃ (audio, year), their squares, v, popularity |
+| cell_rows, cell_low, cell_high, cell_doubt, cell_group, cell_start | float32, int32 | see artifacts/cells.py |
+| stat_mean, stat_square, stat_doubt, stat_genre, stat_covariance | float64 | see artifacts.score.Statistics |
+| popular_row | int32 (n,) | rows, the most popular first |
 | cluster, cluster_point, cluster_row, cluster_offsets | int16, float32 (n, p), int32, int64 | the cluster space |
 | score_mean, score_std, cluster_mean, cluster_std, pca_mean, pca_components, centroid | float | what training learnt |
 | probe_raw, probe_score, probe_cluster | float64, float32 | rows to check the transform with at load |
@@ -27,9 +31,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from artifacts import features
+from artifacts.cells import cell_arrays, order_rows
 from artifacts.manifest import Manifest
-from artifacts.model import Model, Strings, project
-from artifacts.textindex import build as build_names
+from artifacts.model import Model, project, unit_vectors
+from artifacts.nametables import build as build_names
+from artifacts.score import COLUMNS
+from artifacts.strings import Strings
 from training import catalogue, clusters
 from training.cleaning import Ledger
 
@@ -53,19 +60,27 @@ def build(
 ) -> Built:
     """Build a model. frame, genres, ledger: from `cleaning.clean`; k: clusters; stage: told what begins."""
     stage("artists, genres, songs")
-    arrays: catalogue.Arrays = catalogue.text_arrays(frame) | catalogue.column_arrays(frame)
-    arrays |= catalogue.credit_arrays(frame, ledger)
-    artist = catalogue.first_artist(arrays)
+    credits = catalogue.credit_arrays(frame, ledger)
+    artist = catalogue.first_artist(credits)
     labels, genre_arrays = catalogue.genre_arrays(genres, artist)
-    arrays |= genre_arrays
-    artists = Strings(arrays["artist_offsets"], arrays["artist_utf8"])
-    arrays["song"] = catalogue.song_array(frame, artist, artists, ledger)
-    stage("names")
-    credits = _credits(arrays, artists)
-    arrays["name_key"], arrays["name_row"] = build_names(zip(frame["track_name"], credits, strict=True))
+    artists = Strings(credits["artist_offsets"], credits["artist_utf8"])
+    song = catalogue.song_array(frame, artist, artists, ledger)
     stage("features")
-    raw = {name: frame[name].to_numpy(np.float64) for name in features.RAW}
-    arrays |= _score_arrays(raw, artist)
+    score = _score_arrays(_raw(frame), artist, song)
+    order, cell_start = _order(score["score"], genre_arrays["score_genre_set"])
+    stage("names")
+    arrays: catalogue.Arrays = catalogue.id_arrays(frame, order)
+    frame = frame.iloc[order].reset_index(drop=True)
+    arrays |= catalogue.name_arrays(frame) | catalogue.column_arrays(frame) | catalogue.reorder_credits(credits, order)
+    arrays |= {**genre_arrays, "song": song[order], "score_mean": score["score_mean"], "score_std": score["score_std"]}
+    for name in ("genre_set", "score_genre_set"):
+        arrays[name] = genre_arrays[name][order]
+    arrays["score"] = score.pop("score")[:, order]
+    arrays |= _cells(arrays["score"], arrays["score_genre_set"], cell_start)
+    arrays |= _statistics(arrays, len(labels))
+    arrays |= build_names(zip(frame["track_name"], _credits(arrays, artists), strict=True), arrays["popularity"])
+    arrays["popular_row"] = np.lexsort((arrays["id_rank"], -arrays["popularity"].astype(np.int32))).astype(np.int32)
+    raw = _raw(frame)
     stage("PCA")
     cluster_scaling = features.ClusterScaling.learn(raw)
     x = features.cluster_columns(raw, cluster_scaling)
@@ -116,16 +131,60 @@ def _credits(arrays: catalogue.Arrays, artists: Strings) -> list[list[str]]:
     return [[names[c] for c in codes[a:b]] for a, b in pairwise(offsets)]
 
 
-def _score_arrays(raw: dict[str, npt.NDArray[np.float64]], artist: npt.NDArray[np.int32]) -> catalogue.Arrays:
+def _raw(frame: pd.DataFrame) -> dict[str, npt.NDArray[np.float64]]:
+    return {name: frame[name].to_numpy(np.float64) for name in features.RAW}
+
+
+def _order(
+    score: npt.NDArray[np.float32], genre_set: npt.NDArray[np.int32]
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Return the order of the rows in cells, and where each cell begins."""
+    spread = np.sqrt(np.array([*(features.DEFAULT_WEIGHTS[name] for name in features.SCORE), 1.0]))
+    return order_rows(_boxed(score), score[2 * COLUMNS], genre_set, spread)
+
+
+def _cells(
+    score: npt.NDArray[np.float32], genre_set: npt.NDArray[np.int32], start: npt.NDArray[np.int32]
+) -> catalogue.Arrays:
+    return cell_arrays(_boxed(score), score[2 * COLUMNS], genre_set, start)
+
+
+def _boxed(score: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return the columns that a cell's box bounds: those of SCORE, and popularity."""
+    return np.vstack([score[:COLUMNS], score[2 * COLUMNS + 1]])
+
+
+def _statistics(arrays: catalogue.Arrays, genres: int) -> catalogue.Arrays:
+    """Return means over the catalogue, for explanations: see artifacts.score.Statistics."""
+    boxed = _boxed(arrays["score"]).astype(np.float64)
+    vectors = unit_vectors(arrays["set_offsets"], arrays["set_genre"], genres)
+    share = np.bincount(arrays["score_genre_set"], minlength=len(vectors)) / boxed.shape[1]
+    return {
+        "stat_mean": boxed.mean(axis=1),
+        "stat_square": (boxed**2).mean(axis=1),
+        "stat_doubt": np.array([arrays["score"][2 * COLUMNS].mean(dtype=np.float64)]),
+        "stat_genre": share @ vectors,
+        "stat_covariance": np.cov(boxed[:COLUMNS], bias=True),
+    }
+
+
+def _score_arrays(
+    raw: dict[str, npt.NDArray[np.float64]], artist: npt.NDArray[np.int32], song: npt.NDArray[np.int32]
+) -> catalogue.Arrays:
+    """Return the score space. A song is as old as its first version and as popular as its best known, in all of them.
+
+    Without that a remaster of 2011 would be no neighbour of its own decade.
+    """
     scaling = features.Scaling.learn(raw)
-    x, popularity = features.score_columns(raw, scaling)
-    d = len(features.SCORE)
-    features.smooth_by_artist(x[: d - 1], artist)
-    score = np.empty((2 * d + 2, x.shape[1]), np.float32)
-    score[:d] = x
-    score[d - 1], score[2 * d] = features.fill_years(x[d - 1], artist)
-    np.square(score[:d], out=score[d : 2 * d])
-    score[2 * d + 1] = popularity
+    versions = pd.DataFrame({"year": raw["year"], "popularity": raw["popularity"]}).groupby(song)
+    shared = {"year": versions["year"].transform("min"), "popularity": versions["popularity"].transform("max")}
+    x, popularity = features.score_columns(raw | {name: v.to_numpy() for name, v in shared.items()}, scaling)
+    features.smooth_by_artist(x[: COLUMNS - 1], artist)
+    score = np.empty((2 * COLUMNS + 2, x.shape[1]), np.float32)
+    score[:COLUMNS] = x
+    score[COLUMNS - 1], score[2 * COLUMNS] = features.fill_years(x[COLUMNS - 1], artist)
+    np.square(score[:COLUMNS], out=score[COLUMNS : 2 * COLUMNS])
+    score[2 * COLUMNS + 1] = popularity
     return {"score": score, "score_mean": scaling.mean, "score_std": scaling.std}
 
 
@@ -153,7 +212,7 @@ def popular_lists(model: Model, arrays: catalogue.Arrays) -> dict[str, list[dict
 
     Ties and tracks of unknown popularity (which come last) are in the order of their ids.
     """
-    order = np.lexsort((np.arange(len(model)), -arrays["popularity"].astype(np.int32)))
+    order = arrays["popular_row"]
     sets = arrays["genre_set"][order]
     lists = {"": _first_of_each(model, order)}
     set_of_label = np.repeat(np.arange(len(arrays["set_offsets"]) - 1), np.diff(arrays["set_offsets"]))

@@ -14,26 +14,44 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from artifacts.model import UNKNOWN, Strings
-from artifacts.textindex import core_title, normalise
+from artifacts.model import UNKNOWN
+from artifacts.names import artist_form, core_title, normalise
+from artifacts.strings import Strings
 from training.cleaning import Ledger
 
 Arrays = dict[str, npt.NDArray[Any]]
 
 # "Always a list": a separator that names do not contain.
-_LIST = re.compile(r"\s*;\s*|\s+(?:featuring|feat\.?|ft\.?)\s+", re.IGNORECASE)
-_MAYBE_LIST = re.compile(r"\s*,\s+|\s+&\s+")
+_LIST = re.compile(r"\s*;\s*|\s+(?:featuring|feat\.?)\s+", re.IGNORECASE)
+_MAYBE_LIST = re.compile(r"\s*,\s+|\s+&\s+|\s+ft\.?\s+", re.IGNORECASE)
 _TWIN_COLUMNS = (
     *("danceability", "energy", "loudness", "speechiness", "acousticness"),
     *("instrumentalness", "liveness", "valence", "tempo"),
 )
 
 
-def text_arrays(frame: pd.DataFrame) -> Arrays:
-    """Return track_id S(n,), fixed width, and the names as one blob. frame: as `cleaning.clean` returns it."""
-    ids = [track_id.encode("utf-8") for track_id in frame["track_id"]]
+def id_arrays(frame: pd.DataFrame, order: npt.NDArray[np.int32]) -> Arrays:
+    """Return the ids, ascending, and the way between them and rows. frame: in the order of ids; order: ranks by row."""
+    row = np.empty(len(order), np.int32)
+    row[order] = np.arange(len(order), dtype=np.int32)
+    ids = np.array([track_id.encode("utf-8") for track_id in frame["track_id"]])
+    return {"track_id": ids, "id_row": row, "id_rank": order.astype(np.int32)}
+
+
+def name_arrays(frame: pd.DataFrame) -> Arrays:
+    """Return the tracks' names as one blob."""
     offsets, utf8 = Strings.pack(frame["track_name"].tolist())
-    return {"track_id": np.array(ids), "name_offsets": offsets, "name_utf8": utf8}
+    return {"name_offsets": offsets, "name_utf8": utf8}
+
+
+def reorder_credits(arrays: Arrays, order: npt.NDArray[np.int32]) -> Arrays:
+    """Return what `credit_arrays` returned with the rows in another order. order: old row of each new one."""
+    offsets, codes = arrays["credit_offsets"], arrays["credit_artist"]
+    sizes = np.diff(offsets)[order]
+    moved = np.zeros(len(offsets), np.int32)
+    np.cumsum(sizes, out=moved[1:])
+    inside = np.arange(moved[-1]) - np.repeat(moved[:-1], sizes)
+    return {**arrays, "credit_offsets": moved, "credit_artist": codes[np.repeat(offsets[:-1][order], sizes) + inside]}
 
 
 def column_arrays(frame: pd.DataFrame) -> Arrays:
@@ -69,8 +87,17 @@ def credit_arrays(frame: pd.DataFrame, ledger: Ledger) -> Arrays:
         ("several artists joined by , or &: split, each being known alone", _longer(split, parts)),
     ):
         ledger.note(rule, "mended", sum(count for count, hit in zip(times, counted, strict=True) if hit))
+    # "BTS" and "Bts" are one artist, shown as most tracks write it.
+    spellings = sorted({name for names in split for name in names}, key=lambda name: (-alone[name], name))
+    shown: dict[str, str] = {}
+    for name in spellings:
+        shown.setdefault(artist_form(name), name)
+    form = {name: shown[artist_form(name)] for name in spellings}
     artist_code: dict[str, int] = {}
-    coded = [[artist_code.setdefault(name, len(artist_code)) for name in names] for names in split]
+    coded = [
+        [artist_code.setdefault(name, len(artist_code)) for name in dict.fromkeys(form[n] for n in names)]
+        for names in split
+    ]
     coded.append([])  # for the rows without an artist: code −1
     sizes = np.array([len(c) for c in coded])[codes]
     offsets = np.zeros(len(frame) + 1, np.int32)

@@ -109,7 +109,8 @@ def fetch(
         if expected and received != expected:
             raise DatasetError(f"{url}: broke off after {received:,} of {expected:,} bytes")
         with partial.open("rb") as file:
-            _header(path, file)
+            header = _header(path, file)
+        _check_fields(partial, len(header))
         partial.rename(path)
     except urllib.error.HTTPError as error:
         with error:

@@ -1,8 +1,9 @@
-"""The holder of the model that this process answers with: one of Segue's two pieces of state."""
+"""The holder of what this process answers with, its model above all: one of Segue's two pieces of state."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,24 @@ from artifacts.model import Model
 from producer import fallback
 from producer.errors import NotReady
 from producer.schema import ModelInfo, Track
+from worker.pipeline import DEFAULT_ORDER
+from worker.resolve import LookUp
+from worker.strategies import Strategy
 
 log = logging.getLogger("segue.worker")
 
 
 class Holder:
-    """Holds the model in service with its popular lists; empty until `load`."""
+    """Holds the model in service with its popular lists, empty until `load`, and how seeds are found.
+
+    order: the strategies to try, unless a request says. look_up: finds songs outside the catalogue; None: nothing does.
+    """
 
     def __init__(self) -> None:
         self._model: Model | None = None
         self._popular: dict[str, list[dict[str, Any]]] = {}
+        self.order: Sequence[Strategy] = DEFAULT_ORDER
+        self.look_up: LookUp | None = None
 
     def load(self, root: Path) -> Model:
         """Load the CURRENT version below `root`, check it and warm it up.
@@ -51,11 +60,6 @@ class Holder:
         if self._model is None:
             raise NotReady("this worker has not loaded a model yet")
         return self._model
-
-    @property
-    def popular(self) -> list[dict[str, Any]]:
-        """The popular tracks of all genres, most popular first, each a `producer.schema.Track` as a dict."""
-        return self._popular[""]
 
     def announce(self, connection: redis.Redis) -> None:
         """Publish the popular lists and what the model holds, for answers that need no worker."""

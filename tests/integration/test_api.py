@@ -17,7 +17,7 @@ from api.app import MAX_BODY_BYTES, create_app
 from artifacts.model import Model
 from producer import fallback, keys, queue
 from producer.schema import NOT_YET
-from worker.models import Holder
+from worker.models import Holder, describe
 
 QUERY: dict[str, Any] = {"seeds": [{"name": "A song"}]}
 
@@ -94,7 +94,27 @@ def test_malformed_json_is_400(client: FlaskClient, body: bytes) -> None:
         ({"seeds": [{"name": "   "}]}, ["/seeds/0/name"]),
         ({"seeds": [{"name": "x" * 201}]}, ["/seeds/0/name"]),
         ({"seeds": [{"name": 5}]}, ["/seeds/0/name"]),
-        ({"seeds": [{"artist": "x"}]}, ["/seeds/0"]),
+        ({"seeds": [{"artist": "x", "track_id": "y"}]}, ["/seeds/0"]),
+        ({"seeds": [{"features": {}}]}, ["/seeds/0/features"]),
+        ({"seeds": [{"features": {"energy": 1.5}}]}, ["/seeds/0/features/energy"]),
+        ({"seeds": [{"features": {"mood": 1}}]}, ["/seeds/0/features/mood"]),
+        ({"seeds": [{"name": "x", "features": {"energy": 0.5}}]}, ["/seeds/0"]),
+        ({"seeds": [{"name": "x", "weight": 0}]}, ["/seeds/0"]),
+        ({"seeds": [{"name": "x", "weight": 11}]}, ["/seeds/0/weight"]),
+        ({"seeds": [{"name": "x", "weight": -1}]}, [""]),
+        (QUERY | {"combine": "sum"}, ["/combine"]),
+        (QUERY | {"diversity": 1.5}, ["/diversity"]),
+        (QUERY | {"explain": 1}, ["/explain"]),
+        (QUERY | {"variation": -1}, ["/variation"]),
+        (QUERY | {"strategies": []}, ["/strategies"]),
+        (QUERY | {"strategies": ["magic"]}, ["/strategies/0"]),
+        (QUERY | {"strategies": ["popular", "popular"]}, [""]),
+        (QUERY | {"method": "cluster", "explain": True}, [""]),
+        (QUERY | {"filters": {"year": [1990]}}, ["/filters/year"]),
+        (QUERY | {"filters": {"year": [2000, 1990]}}, ["/filters"]),
+        (QUERY | {"filters": {"key": [12]}}, ["/filters/key/0"]),
+        (QUERY | {"filters": {"mode": 2}}, ["/filters/mode"]),
+        (QUERY | {"filters": {"colour": "red"}}, ["/filters/colour"]),
         ({"seeds": [{"name": "x", "track_id": "y"}]}, ["/seeds/0"]),
         ({"seeds": [{"track_id": "y", "artist": "x"}]}, ["/seeds/0"]),
         ({"seeds": [{"name": "x"}] * 51}, ["/seeds"]),
@@ -125,15 +145,28 @@ def test_wrong_fields_are_422_with_a_pointer_to_each(client: FlaskClient, body: 
 
 @pytest.mark.parametrize("field", sorted(NOT_YET))
 def test_fields_of_a_later_release_are_refused_not_ignored(client: FlaskClient, field: str) -> None:
-    in_seed = field in ("features", "weight")
-    body = {"seeds": [{"name": "x", field: 1}]} if in_seed else QUERY | {field: 1}
-    found = problem(client.post("/v1/recommendations", json=body), 422, "invalid-request")
-    assert found["errors"] == [
-        {
-            "pointer": f"/seeds/0/{field}" if in_seed else f"/{field}",
-            "detail": f"this release does not honour '{field}' yet; leave it out",
-        }
-    ]
+    found = problem(client.post("/v1/recommendations", json=QUERY | {field: 1}), 422, "invalid-request")
+    detail = f"this release does not honour '{field}' yet; leave it out"
+    assert found["errors"] == [{"pointer": f"/{field}", "detail": detail}]
+
+
+def test_a_filter_on_what_the_model_lacks_is_422(served: FlaskClient) -> None:
+    body = QUERY | {"filters": {"genres": ["pop", "no such genre"], "year": [1990, 2000]}}
+    found = problem(served.post("/v1/recommendations", json=body), 422, "invalid-request")
+    assert [error["pointer"] for error in found["errors"]] == ["/filters/genres/1"]
+    good = served.post("/v1/recommendations", json=QUERY | {"filters": {"genres": ["pop"], "year": [1990, 2000]}})
+    assert good.status_code == 202
+
+
+def test_a_filter_on_a_column_that_no_track_has_is_422(
+    client: FlaskClient, connection: redis.Redis, holder: Holder
+) -> None:
+    info = describe(holder.model).model_dump()
+    fallback.publish(connection, info | {"coverage": info["coverage"] | {"year": 0.0}}, {"": []})
+    found = problem(
+        client.post("/v1/recommendations", json=QUERY | {"filters": {"year": [1990, 2000]}}), 422, "invalid-request"
+    )
+    assert found["errors"] == [{"pointer": "/filters/year", "detail": "this model has no year"}]
 
 
 def test_another_content_type_is_415(client: FlaskClient) -> None:

@@ -99,7 +99,7 @@ def test_an_unknown_song_gives_popular_tracks_and_says_so(connection: redis.Redi
     assert [t.track_id for t in found.result.tracks] == [
         t.track_id for t in fallback.popular(connection, None, 5).tracks
     ]
-    assert any("not in the catalogue" in warning for warning in found.result.warnings)
+    assert any("popular tracks, not similar ones" in warning for warning in found.result.warnings)
 
 
 @pytest.mark.usefixtures("a_worker")
@@ -156,6 +156,31 @@ def test_callbacks_and_rqs_webhooks_are_not_carried_out(connection: redis.Redis,
     job_id = str(rq_queue.enqueue(keys.RECOMMEND, payload, on_failure=Callback("tests.slow_worker.poison")).id)
     assert finished(connection, job_id).status is Status.FAILED
     assert finished(connection, submit(connection, **payload).id).status is Status.SUCCEEDED  # it is still there
+
+
+@pytest.mark.usefixtures("a_worker")
+def test_a_misspelt_song_is_found_and_says_how_sure_it_is(connection: redis.Redis, demo_model: Model) -> None:
+    row = next(r for r in range(len(demo_model)) if len(demo_model.name[r]) > 15 and demo_model.name[r].isascii())
+    name, artist = demo_model.name[row], demo_model.artists_of(row)[0]
+    found = finished(connection, submit(connection, seeds=[{"name": name[:5] + name[6:], "artist": artist}]).id).result
+    assert found
+    assert (found.strategy, found.degraded) == ("fuzzy", False)
+    assert found.seeds[0].name == name
+    assert 0.7 < found.seeds[0].match < 1
+    assert [a.strategy for a in found.attempts] == ["catalogue", "spotify", "fuzzy"]
+    assert found.attempts[1].outcome == "skipped"
+
+
+@pytest.mark.usefixtures("a_worker")
+def test_type_ahead_is_served_by_the_worker(connection: redis.Redis, demo_model: Model) -> None:
+    job_id = enqueue(connection, keys.COMPLETE, {"q": demo_model.name[7][:4].lower(), "limit": 5})
+    key = keys.RESULT.format(job_id=job_id)
+    packed = wait_for(lambda: connection.get(key), "the completions")
+    assert isinstance(packed, bytes)
+    tracks = codec.unpack(packed)["ok"]["tracks"]
+    assert 1 <= len(tracks) <= 5
+    popularity = [track["popularity"] or -1 for track in tracks]
+    assert popularity == sorted(popularity, reverse=True)
 
 
 @pytest.mark.usefixtures("a_worker")

@@ -249,9 +249,14 @@ def test_a_row_alone_is_transformed_as_in_a_batch(rows: list[dict[str, float]]) 
 
 def test_serving_computes_the_vectors_that_training_stored(built: Built, model: Model) -> None:
     frame, _, _ = clean(builders.atlas(), builders.NEWEST_YEAR)
-    raw = {name: frame[name].to_numpy() for name in RAW}
     arrays = built.arrays
-    x, popularity = features.score_columns(raw, Scaling(arrays["score_mean"], arrays["score_std"]))
+    raw = {name: frame[name].to_numpy()[arrays["id_rank"]] for name in RAW}  # in the order of rows, not of ids
+    shared = dict(raw)  # a song is as old as its first version, as popular as its best known
+    for name, of in (("year", np.fmin), ("popularity", np.fmax)):
+        best = np.full(arrays["song"].max() + 1, np.nan)
+        of.at(best, arrays["song"], raw[name])
+        shared[name] = best[arrays["song"]]
+    x, popularity = features.score_columns(shared, Scaling(arrays["score_mean"], arrays["score_std"]))
     artist = catalogue.first_artist(arrays)
     features.smooth_by_artist(x[:10], artist)
     x[10], doubt = features.fill_years(x[10], artist)

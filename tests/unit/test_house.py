@@ -29,9 +29,9 @@ ROOMS = {
 
 LIBRARIES = {
     "producer": {"msgpack", "pydantic", "redis", "rq"},
-    "artifacts": {"numpy"},
+    "artifacts": {"numpy", "rapidfuzz"},
     "api": {"flask", "flask_openapi3", "granian", "pydantic", "redis", "werkzeug"},
-    "worker": {"numpy", "pydantic", "redis", "rq"},
+    "worker": {"numpy", "pydantic", "redis", "requests", "rq", "spotipy", "urllib3"},
     "training": {"matplotlib", "numpy", "pandas", "pyarrow", "rich", "scipy", "sklearn", "threadpoolctl"},
 }
 ENTRY_POINTS = {"__main__.py", "app.py", "dataset.py"}

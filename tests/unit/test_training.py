@@ -57,7 +57,7 @@ def test_a_file_becomes_a_published_model(root: Path, atlas_csv: Path, built: Bu
     assert 0.9 < published.coverage["year"] < 1
     row = model.row_of_id(builders.group_id(0, 0))
     assert row is not None
-    assert len(model.nearest(model.query([row], {}), 10)[0]) == 10
+    assert len(model.nearest(model.query([row], {}), 10).rows) == 10
 
 
 @pytest.mark.parametrize(
@@ -117,8 +117,8 @@ def test_if_missing_leaves_a_model_that_is_there(
     assert train(root, *arguments) == 0
     assert manifest(root).clusters == 6, "any model will do"
     (root / "CURRENT").write_text("rubbish")
-    assert train(root, *arguments) == 0
-    assert store.usable(root), "a pointer to nothing is no model"
+    assert train(root, *arguments) == 1, "a pointer that cannot be read is an error, not a missing model"
+    assert len(store.versions(root)) == 2
 
 
 def test_the_sweep_shows_what_other_numbers_would_do(
@@ -184,7 +184,7 @@ def test_bad_input_is_one_line_that_names_the_file_and_publishes_nothing(
     path = root.parent / "tracks.csv"
     if content is not None:
         path.write_bytes(content)
-    assert train(root, "--data", path) == 1
+    assert train(root, "--data", path, "--clusters", 35) == 1
     message = capsys.readouterr().err.splitlines()[-1]
     assert message.startswith("python -m training: ")
     assert str(path) in message
@@ -202,9 +202,11 @@ def test_bad_input_leaves_the_model_that_was_there(root: Path, atlas_csv: Path) 
 
 def test_too_few_tracks_for_so_many_clusters(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = builders.write(root.parent / "few.csv", builders.atlas().head(30), "million")
-    assert train(root, "--data", path) == 1
+    assert train(root, "--data", path, "--clusters", 35) == 1
     assert f"{path}: 30 tracks are left after cleaning, too few for 35 clusters" in capsys.readouterr().err
     assert not root.exists()
+    assert train(root, "--data", path) == 0
+    assert manifest(root).clusters == 30, "unless a number is asked for, no more than there are tracks"
     assert train(root, "--data", path, "--clusters", 5) == 0
 
 
@@ -224,9 +226,9 @@ def test_data_without_an_optional_column_trains(root: Path, absent: str) -> None
     published = manifest(root)
     assert all(published.coverage[column] == 0 for column in dropped)
     model = Model.load(root, published.version)
-    rows, scores = model.nearest(model.query([0, 1], {}), 50)
-    assert len(set(rows.tolist())) == 50
-    assert np.isfinite(scores).all()
+    found = model.nearest(model.query([0, 1], {}), 50)
+    assert len(set(found.rows.tolist())) == 50
+    assert np.isfinite(found.score).all()
 
 
 def test_data_without_any_artist_trains(root: Path) -> None:
