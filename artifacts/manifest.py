@@ -63,8 +63,8 @@ class Manifest:
 
     @property
     def synthetic(self) -> bool:
-        """Whether the songs are invented."""
-        return self.source.get("kind") == "demo"
+        """Whether the songs are invented: all ids begin with "demo", and `notice` says so."""
+        return self.notice is not None
 
     def write(self, directory: Path) -> None:
         """Write the manifest into `directory`."""

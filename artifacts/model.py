@@ -229,12 +229,16 @@ class Model:
         vectors: npt.NDArray[np.float64] = self._genre_vectors[self._a["score_genre_set"][rows]]
         return vectors
 
+    def genre_table(self, request: ScoreQuery) -> npt.NDArray[np.float32]:
+        """Return the genre part of the score for each label set. float32 (sets,)."""
+        return (self._genre_vectors @ request.genre).astype(np.float32)
+
     def product(self, request: ScoreQuery, k: int, passing: Mask | None = None) -> Rows:
         """Return the rows that may be among the `k` best, by one product over all rows, in no order.
 
         passing: as in `nearest`; at least k of them.
         """
-        genre = (self._genre_vectors @ request.genre).astype(np.float32)
+        genre = self.genre_table(request)
         w = request.scale * request.column_weights
         vector = np.concatenate(
             [

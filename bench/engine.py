@@ -20,10 +20,11 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from artifacts import store
+from artifacts import features, store
+from artifacts.cells import Cells, cell_arrays, order_rows
 from artifacts.filters import Filter
 from artifacts.model import Model
-from artifacts.score import ScoreQuery
+from artifacts.score import COLUMNS, ScoreQuery
 from bench import machine
 from bench.requests import FILTERS, KINDS, requests
 from training.__main__ import main as train
@@ -39,6 +40,7 @@ def main() -> None:
     parser.add_argument("--models", type=Path, help="a folder of published models: its CURRENT one is measured")
     parser.add_argument("--count", type=int, default=100, help="requests of a kind")
     parser.add_argument("--peers", action="store_true", help="also scikit-learn, faiss and usearch, if installed")
+    parser.add_argument("--vectors", type=int, help="also so many rows of vectors alone, the model's own jittered")
     parser.add_argument("--curve", type=int, nargs="*", help="demo catalogues of these sizes, one after the other")
     options = parser.parse_args()
     print(machine.describe())
@@ -63,6 +65,8 @@ def measure(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Non
             from bench.engine_peers import peers
 
             peers(model)
+        if options.vectors:
+            vectors(model, options.vectors)
     if options.curve:
         curve(options.curve)
 
@@ -154,6 +158,33 @@ def bandwidth() -> float:
     """Return how fast this core reads memory, GB/s: the best of five sums over 400 MB."""
     data = np.ones(100_000_000, np.float32)
     return max(data.nbytes / timed(data.sum) / 1e9 for _ in range(5))
+
+
+def vectors(model: Model, size: int) -> None:
+    """Print what the search costs on `size` vectors: the model's rows again and again, each copy a little moved."""
+    rng = np.random.default_rng(0)
+    score, sets = model.arrays["score"], model.arrays["score_genre_set"]
+    times = -(-size // len(model))
+    columns = np.tile(np.vstack([score[:COLUMNS], score[2 * COLUMNS + 1]]), times)[:, :size]
+    columns += rng.normal(scale=0.1, size=columns.shape).astype(np.float32)
+    doubt, group = np.tile(score[2 * COLUMNS], times)[:size], np.tile(sets, times)[:size]
+    spread = np.sqrt(np.array([*(features.DEFAULT_WEIGHTS[name] for name in features.SCORE), 1.0]))
+    started = time.perf_counter()
+    order, start = order_rows(columns, doubt, group, spread)
+    columns, doubt, group = columns[:, order], doubt[order], group[order]
+    cells = Cells(cell_arrays(columns, doubt, group, start))
+    build_s = time.perf_counter() - started
+    asked = requests(model, "default, 5 seeds of a genre", 60)
+    tables = [model.genre_table(request) for request in asked]
+    engine, whole = [], []
+    for request, table in zip(asked, tables, strict=True):
+        engine.append(timed(partial(cells.search, request, table, K, None)))
+        linear = (request.column_weights * request.center).astype(np.float32)
+        whole.append(timed(partial(np.matmul, linear, columns[:COLUMNS])))
+    p = np.array(engine) * 1e3
+    p50, p99 = np.median(p), np.percentile(p, 99)
+    print(f"{size:,} vectors: build {build_s:.0f} s, engine p50 {p50:.2f} ms, p99 {p99:.1f} ms; ", end="")
+    print(f"one linear product over them, without squares, genre and top-k: {np.median(whole) * 1e3:.1f} ms")
 
 
 def curve(sizes: Sequence[int]) -> None:

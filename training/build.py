@@ -41,6 +41,7 @@ from training import catalogue, clusters
 from training.cleaning import Ledger
 
 POPULAR_TRACKS = 50
+INVENTED = "The songs and artists of this catalogue are invented."
 _PROBES = 64
 
 Stage = Callable[[str], None]
@@ -119,7 +120,7 @@ def build(
             "ledger": [[e.rule, e.action, e.count] for e in ledger.entries],
             "rows_in": ledger.rows_in,
         },
-        "notice": "The songs and artists of this catalogue are invented." if source["kind"] == "demo" else None,
+        "notice": INVENTED if frame["track_id"].str.startswith("demo").all() else None,
     }
     draft = Model(Manifest(version="", created_at="", files={}, **about), arrays)
     return Built(arrays, {"popular": popular_lists(draft, arrays), "genres": list(labels)}, about)

@@ -151,7 +151,7 @@ def test_the_demo_trains_and_its_data_can_be_kept(root: Path, tmp_path: Path) ->
     assert "invented" in str(from_demo.notice)
     assert train(tmp_path / "other", "--data", kept) == 0
     from_file = manifest(tmp_path / "other")
-    assert not from_file.synthetic
+    assert from_file.synthetic, "its ids say so"
     assert from_file.files == from_demo.files, "the file holds what the demo is"
 
 
