@@ -29,6 +29,7 @@ from artifacts import features, store
 from artifacts.manifest import ModelError, demo_source, file_source
 from training import cleaning, clusters, dataset, demo
 from training.build import Built, build
+from training.options import positive
 
 FIRST_RELEASES_AHEAD = 1
 """A year may be this far ahead: labels announce early."""
@@ -175,21 +176,15 @@ class _Stages:
             self._progress.stop_task(self._task)
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1")
-    return int(text)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description="Train a model and publish it.")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--data", type=Path, metavar="FILE", help="a data set: .csv, .csv.gz or .parquet")
     what.add_argument(
-        "--demo", type=_positive, nargs="?", const=demo.DEFAULT_ROWS, metavar="N", help="N invented tracks (20,000)"
+        "--demo", type=positive, nargs="?", const=demo.DEFAULT_ROWS, metavar="N", help="N invented tracks (20,000)"
     )
     parser.add_argument("--save-data", type=Path, metavar="FILE", help="keep the data of --demo as CSV")
-    parser.add_argument("--clusters", type=_positive, metavar="K", help="clusters (35, or as many as there are tracks)")
+    parser.add_argument("--clusters", type=positive, metavar="K", help="clusters (35, or as many as there are tracks)")
     parser.add_argument("--sweep", action="store_true", help="measure 10 to 50 clusters: a table and a plot")
     parser.add_argument("--if-missing", action="store_true", help="only if there is no model at all yet")
     parser.add_argument("--artifacts", type=Path, metavar="DIR", help="where to publish (ARTIFACTS_DIR)")

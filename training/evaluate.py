@@ -37,6 +37,7 @@ from training import baselines, metrics
 from training.baselines import SYSTEMS, Ground, Rank
 from training.dataset import DatasetError
 from training.metrics import Figures, Rows
+from training.options import positive
 
 COLUMNS = ("playlist_id", "position", "track_id", "track_name", "artist_name")
 LEAST_TRUTH = 5
@@ -320,21 +321,15 @@ class _Bar:
         self._progress.update(self._task, completed=done)
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1")
-    return int(text)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training evaluate", description="Measure on playlists.")
     parser.add_argument("--playlists", type=Path, required=True, metavar="FILE", help=".parquet, .csv or .csv.gz")
-    parser.add_argument("--k", type=_positive, nargs="+", default=[1, 5, 10], help="how many seeds (1 5 10)")
-    parser.add_argument("--limit", type=_positive, default=500, help="length of the lists (500; 100 with --url)")
+    parser.add_argument("--k", type=positive, nargs="+", default=[1, 5, 10], help="how many seeds (1 5 10)")
+    parser.add_argument("--limit", type=positive, default=500, help="length of the lists (500; 100 with --url)")
     parser.add_argument("--system", nargs="+", choices=list(SYSTEMS), metavar="NAME", help=", ".join(SYSTEMS))
     parser.add_argument("--url", help="ask the service there for default and cluster")
     parser.add_argument(
-        "--max-per-artist", type=_positive, default=baselines.NO_CAP, help="with --url: of any ten tracks (10: no cap)"
+        "--max-per-artist", type=positive, default=baselines.NO_CAP, help="with --url: of any ten tracks (10: no cap)"
     )
     parser.add_argument("--seed", type=int, default=SEED, metavar="N", help=f"of every draw ({SEED})")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")

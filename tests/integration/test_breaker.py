@@ -25,12 +25,6 @@ def fake() -> Iterator[FakeSpotify]:
         yield server
 
 
-@pytest.fixture
-def make(fake: FakeSpotify, redis_url: str, connection: redis.Redis) -> Iterator[Maker]:
-    with Maker(fake, redis_url) as maker:
-        yield maker
-
-
 def test_the_breaker_lets_one_try_and_closes_when_it_succeeds(make: Maker, fake: FakeSpotify) -> None:
     trying, go_on = threading.Event(), threading.Event()
 

@@ -33,12 +33,6 @@ def fake() -> Iterator[FakeSpotify]:
         yield server
 
 
-@pytest.fixture
-def make(fake: FakeSpotify, redis_url: str, connection: redis.Redis) -> Iterator[Maker]:
-    with Maker(fake, redis_url) as maker:
-        yield maker
-
-
 # Refusals
 
 

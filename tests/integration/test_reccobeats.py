@@ -37,12 +37,6 @@ def fake() -> Iterator[FakeSpotify]:
         yield server
 
 
-@pytest.fixture
-def make(fake: FakeSpotify, redis_url: str, connection: redis.Redis) -> Iterator[Maker]:
-    with Maker(fake, redis_url) as maker:
-        yield maker
-
-
 def test_features_are_columns_of_the_catalogue(make: Maker, fake: FakeSpotify) -> None:
     found = make.reccobeats().features_of(ID)
     assert (found.outcome, found.values) == ("found", VALUES)

@@ -26,12 +26,6 @@ def fake() -> Iterator[FakeSpotify]:
         yield server
 
 
-@pytest.fixture
-def make(fake: FakeSpotify, redis_url: str, connection: redis.Redis) -> Iterator[Maker]:
-    with Maker(fake, redis_url) as maker:
-        yield maker
-
-
 def test_a_song_is_found_with_what_development_mode_says_of_it(make: Maker, fake: FakeSpotify) -> None:
     fake.songs = [track(7, "Song 2", "Blur"), track(8, "Song 2", "Somebody", "Else", popularity=61)]
     found = make().find("Song 2", "Blur")
