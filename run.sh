@@ -3,7 +3,7 @@
 set -eu
 root=$(cd "$(dirname "$0")" && pwd)
 . "$root/venv.sh"
-[ -n "${SEGUE_HOME:-}" ] || SEGUE_HOME=$(sed -n 's/^SEGUE_HOME=//p' "$root/.env" 2>/dev/null)
+[ -n "${SEGUE_HOME:-}" ] || SEGUE_HOME=$(sed -n 's/^SEGUE_HOME=//p' "$root/.env" 2>/dev/null || true)
 SEGUE_HOME=${SEGUE_HOME:-$root/.segue}
 mkdir -p "$SEGUE_HOME"
 SEGUE_HOME=$(cd "$SEGUE_HOME" && pwd)

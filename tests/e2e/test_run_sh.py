@@ -164,6 +164,25 @@ def test_wrong_options_are_explained(clone: Path, home: Path, options: list[str]
         assert "usage: ./run.sh" in run.err.read_text()
 
 
+@pytest.mark.parametrize("said_in", ["nothing", ".env"])
+def test_without_segue_home_in_the_environment(clone: Path, home: Path, said_in: str) -> None:
+    environment = {k: v for k, v in settings.child_environment().items() if k != "SEGUE_HOME"}
+    usual, dotenv = clone / ".segue", clone / ".env"
+    try:
+        if said_in == ".env":
+            dotenv.write_text(f"SEGUE_HOME={home}\n")
+        else:
+            usual.symlink_to(home)  # where it is by default; the environment there need not be made anew
+        command = [str(clone / "run.sh"), "--nope"]
+        process = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+        assert process.returncode == 2, process.stderr
+        assert "usage: ./run.sh" in process.stderr
+        assert "installing" not in process.stderr
+    finally:
+        usual.unlink(missing_ok=True)
+        dotenv.unlink(missing_ok=True)
+
+
 def test_a_redis_that_was_named_must_answer(clone: Path, home: Path) -> None:
     url = f"redis://127.0.0.1:{redis_server.free_port()}/0"
     port = str(redis_server.free_port())
