@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-FORMAT = 2
+FORMAT = 3
 """Raised whenever a reader of the old files would misread the new ones; another format is refused."""
 
 FILE_NAME = "manifest.json"
@@ -44,7 +44,7 @@ class Manifest:
     """What a version says of itself.
 
     source: from `file_source` or `demo_source`; a model is reused only if its source is the one asked for. coverage:
-    share of tracks that have each column. metrics: what training measured.
+    share of tracks that have each column. metrics: what training measured. public: sha256 of each public file.
     """
 
     version: str
@@ -59,12 +59,30 @@ class Manifest:
     metrics: dict[str, Any]
     notice: str | None
     files: dict[str, FileEntry]
+    public: dict[str, str]
     format: int = FORMAT
 
     @property
     def synthetic(self) -> bool:
         """Whether the songs are invented: all ids begin with "demo", and `notice` says so."""
         return self.notice is not None
+
+    def describe(self) -> dict[str, Any]:
+        """Return what clients may know of the version: `producer.public.ModelInfo` as a dict, `public/model.json`."""
+        return {
+            "version": self.version,
+            "created_at": self.created_at,
+            "tracks": self.tracks,
+            "songs": self.songs,
+            "artists": self.artists,
+            "genres": list(self.genres),
+            "clusters": self.clusters,
+            "explained_variance": round(float(self.metrics["explained_variance"]), 4),
+            "coverage": self.coverage,
+            "source": self.source,
+            "synthetic": self.synthetic,
+            "notice": self.notice,
+        }
 
     def write(self, directory: Path) -> None:
         """Write the manifest into `directory`."""
@@ -82,6 +100,7 @@ class Manifest:
                 name: FileEntry(f["dtype"], tuple(f["shape"]), f["sha256"]) for name, f in fields["files"].items()
             }
             fields["genres"] = tuple(fields["genres"])
+            fields["public"] = dict(fields["public"])
             return Manifest(**fields)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ModelError(f"{path}: not a model manifest ({type(error).__name__}: {error})") from error

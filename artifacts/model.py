@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,15 @@ class Model:
         """Return the codes of a row's credited artists, in credit order; empty if unknown."""
         start, stop = self._a["credit_offsets"][row : row + 2]
         return [int(code) for code in self._a["credit_artist"][start:stop]]
+
+    def credits(self, rows: Rows) -> list[tuple[int, ...]]:
+        """Return what `artist_codes` returns, of many rows at once."""
+        offsets = self._a["credit_offsets"]
+        starts, stops = offsets[rows].astype(np.intp), offsets[rows + 1].astype(np.intp)
+        ends = np.cumsum(stops - starts)
+        places = np.arange(ends[-1] if len(ends) else 0) + np.repeat(stops - ends, stops - starts)
+        codes, cuts = self._a["credit_artist"][places].tolist(), [0, *ends.tolist()]
+        return [tuple(codes[start:stop]) for start, stop in pairwise(cuts)]
 
     def artists_of(self, row: int) -> list[str]:
         """Return the names of a row's credited artists."""

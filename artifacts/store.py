@@ -3,9 +3,10 @@
     ARTIFACTS_DIR/
       CURRENT                   the name of a version, moved by rename
       20261121T204500-1a2b3c4d/ one version: manifest.json, an .npy file for each array, public/*.json
-      .partial-…/               a version being written; a leftover of one that was killed goes with the next publish
+      .partial-…/               a version being written, or deleted; what a kill leaves goes with the next publish
 
-Arrays are mapped read-only, so workers on one machine share their pages. No pickle anywhere.
+Arrays are mapped read-only, so workers on one machine share their pages. No pickle anywhere. What `public/` holds, and
+what its readers rely on, stands in docs/reference/models.md.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,37 +40,38 @@ Arrays = dict[str, npt.NDArray[Any]]
 def publish(root: Path, arrays: Mapping[str, npt.NDArray[Any]], public: Mapping[str, Any], **about: Any) -> str:
     """Write a version and make it CURRENT; until the last rename, readers see nothing of it.
 
-    arrays: name → array without objects. public: name → what `public/<name>.json` holds, for readers without numpy.
-    about: the remaining fields of Manifest. Keeps the KEEP_VERSIONS newest versions.
+    arrays: name → array without objects. public: name → what `public/<name>.json` holds, for readers without numpy;
+    "model" is added: what the manifest says of itself. about: the remaining fields of Manifest. Keeps the KEEP_VERSIONS
+    newest versions.
     → the version's name.
     """
     root.mkdir(parents=True, exist_ok=True)
     with _locked(root):
-        for leftover in root.glob(".partial-*"):
-            shutil.rmtree(leftover)
-        partial = root / f".partial-{os.getpid()}"
-        (partial / "public").mkdir(parents=True)
-        files = {name: _write_array(partial / f"{name}.npy", array) for name, array in arrays.items()}
-        for name, value in public.items():
-            (partial / "public" / f"{name}.json").write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
+        _delete_leftovers(root)
+        aside = root / f".partial-{os.getpid()}"
+        (aside / "public").mkdir(parents=True)
+        files = {name: _write_array(aside / f"{name}.npy", array) for name, array in arrays.items()}
         now = time.gmtime()
         digest = hashlib.sha256("".join(entry.sha256 for entry in files.values()).encode()).hexdigest()
         version = f"{time.strftime('%Y%m%dT%H%M%S', now)}-{digest[:8]}"
         created_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", now)
-        Manifest(version=version, created_at=created_at, files=files, **about).write(partial)
-        for path in (*partial.rglob("*"), partial):
+        manifest = Manifest(version=version, created_at=created_at, files=files, public={}, **about)
+        shown = {**public, "model": manifest.describe()}
+        hashes = {name: _write_json(_public_file(aside, name), value) for name, value in shown.items()}
+        replace(manifest, public=hashes).write(aside)
+        for path in (*aside.rglob("*"), aside):
             _flush(path)
         if (root / version).exists():  # the same data trained again within a second
             shutil.rmtree(root / version)
-        partial.rename(root / version)
+        aside.rename(root / version)
         _point(root, version)
-        _prune(root)
+        _prune(root, KEEP_VERSIONS)
     return version
 
 
 def promote(root: Path, version: str) -> None:
     """Make `version` CURRENT. Raises: ModelError if it is not there or cannot be read."""
-    if current(root) == version and manifest_of(root, version):
+    if usable(root) == version:
         return
     with _locked(root):
         manifest_of(root, version)
@@ -101,6 +105,27 @@ def versions(root: Path) -> list[str]:
     return sorted(path.name for path in root.glob("*") if _VERSION_NAME.fullmatch(path.name))
 
 
+def previous(root: Path) -> str:
+    """Return the version that was published before the one in service. Raises: ModelError if there is none."""
+    in_service = current(root)
+    if in_service is None:
+        raise ModelError(f"{root}: no version is in service")
+    older = [version for version in versions(root) if version < in_service]
+    if not older:
+        raise ModelError(f"{root}: no version was published before {in_service}")
+    return older[-1]
+
+
+def prune(root: Path, keep: int) -> list[str]:
+    """Delete all but the `keep` (≥ 1) newest versions and the one in service. → what was deleted, oldest first.
+
+    Raises: ModelError if nobody can tell which one is in service.
+    """
+    with _locked(root):
+        _delete_leftovers(root)
+        return _prune(root, keep)
+
+
 def find(root: Path, source: Mapping[str, Any]) -> str | None:
     """Return the newest undamaged version that was trained from `source`, None if there is none."""
     for version in reversed(versions(root)):
@@ -123,32 +148,70 @@ def manifest_of(root: Path, version: str) -> Manifest:
 def open_arrays(root: Path, version: str, verify: bool = True) -> tuple[Manifest, Arrays]:
     """Map the arrays of a version, read-only.
 
-    verify: read every byte once and compare hashes.
+    verify: read every byte once and compare hashes, the public files' too.
     Raises: ModelError if a file is missing, or not what the manifest says.
     """
     manifest = manifest_of(root, version)
-    arrays: Arrays = {}
-    for name, entry in manifest.files.items():
-        path = root / version / f"{name}.npy"
-        try:
-            if verify and _sha256(path) != entry.sha256:
-                raise ModelError(f"{path}: damaged (sha256 differs from the manifest's)")
-            array = np.lib.format.open_memmap(path, mode="r")
-        except (OSError, ValueError) as error:
-            raise ModelError(f"{path}: {error}") from error
-        if (array.dtype.str, array.shape) != (entry.dtype, entry.shape):
-            raise ModelError(f"{path}: {array.dtype.str} {array.shape}, the manifest says {entry.dtype} {entry.shape}")
-        arrays[name] = np.asarray(array)  # a plain view: numpy.memmap pays for its class at every look
+    arrays = {name: _open(root / version, name, entry, verify) for name, entry in manifest.files.items()}
+    if verify:
+        for name in manifest.public:
+            read_public(root, version, name)
     return manifest, arrays
 
 
-def read_public(root: Path, version: str, name: str) -> Any:
-    """Return what `public/<name>.json` of a version holds. Raises: ModelError."""
-    path = root / version / "public" / f"{name}.json"
+def problems(root: Path, version: str) -> list[str]:
+    """Return all that is wrong with the files of a version, as sentences that name them; nothing: all is well."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        manifest = manifest_of(root, version)
+    except ModelError as error:
+        return [str(error)]
+    found = [] if manifest.version == version else [f"{root / version}: its manifest is of version {manifest.version}"]
+    looks: list[Callable[[], object]] = [
+        *(partial(_open, root / version, name, entry, True) for name, entry in manifest.files.items()),
+        *(partial(read_public, root, version, name) for name in manifest.public),
+    ]
+    for look in looks:
+        try:
+            look()
+        except ModelError as error:
+            found.append(str(error))
+    return found
+
+
+def read_public(root: Path, version: str, name: str) -> Any:
+    """Return what `public/<name>.json` of a version holds. Raises: ModelError, also if it is damaged."""
+    expected = manifest_of(root, version).public.get(name)
+    path = _public_file(root / version, name)
+    try:
+        content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != expected:
+            raise ModelError(f"{path}: damaged (sha256 differs from the manifest's)")
+        return json.loads(content)
     except (OSError, ValueError) as error:
         raise ModelError(f"{path}: {error}") from error
+
+
+def _open(directory: Path, name: str, entry: FileEntry, verify: bool) -> npt.NDArray[Any]:
+    path = directory / f"{name}.npy"
+    try:
+        if verify and _sha256(path) != entry.sha256:
+            raise ModelError(f"{path}: damaged (sha256 differs from the manifest's)")
+        array = np.lib.format.open_memmap(path, mode="r")
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: {error}") from error
+    if (array.dtype.str, array.shape) != (entry.dtype, entry.shape):
+        raise ModelError(f"{path}: {array.dtype.str} {array.shape}, the manifest says {entry.dtype} {entry.shape}")
+    return np.asarray(array)  # a plain view: numpy.memmap pays for its class at every look
+
+
+def _public_file(directory: Path, name: str) -> Path:
+    return directory / "public" / f"{name}.json"
+
+
+def _write_json(path: Path, value: Any) -> str:
+    """Write a public file. → its sha256."""
+    path.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
+    return _sha256(path)
 
 
 def _write_array(path: Path, array: npt.NDArray[Any]) -> FileEntry:
@@ -177,12 +240,20 @@ def _point(root: Path, version: str) -> None:
     _flush(root)
 
 
-def _prune(root: Path) -> None:
+def _prune(root: Path, keep: int) -> list[str]:
     """Delete the oldest versions. A worker that still maps one keeps its pages until it lets go."""
     in_service = current(root)
-    for version in versions(root)[:-KEEP_VERSIONS]:
-        if version != in_service:
-            shutil.rmtree(root / version)
+    deleted = [version for version in versions(root)[:-keep] if version != in_service]
+    for version in deleted:
+        aside = root / f".partial-{version}"
+        (root / version).rename(aside)  # first: half of it must not be seen, not even after a kill
+        shutil.rmtree(aside)
+    return deleted
+
+
+def _delete_leftovers(root: Path) -> None:
+    for leftover in root.glob(".partial-*"):
+        shutil.rmtree(leftover)
 
 
 @contextmanager

@@ -212,7 +212,7 @@ def train(tracks: pd.DataFrame, clusters: int = CLUSTERS, stage: Callable[[str],
 
 def model_of(built: Built) -> Model:
     """Return `built` as a model in memory."""
-    return Model(Manifest(version="in-memory", created_at="", files={}, **built.about), built.arrays)
+    return Model(Manifest(version="in-memory", created_at="", files={}, public={}, **built.about), built.arrays)
 
 
 def is_mapped(array: npt.NDArray[Any]) -> bool:

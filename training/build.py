@@ -21,7 +21,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -40,7 +40,10 @@ from artifacts.strings import Strings
 from training import catalogue, clusters
 from training.cleaning import Ledger
 
-POPULAR_TRACKS = 50
+POPULAR_OVERALL = 200
+"""More than of a genre: when no worker answers, they have to do for requests without a genre, 100 tracks at a time."""
+
+POPULAR_OF_GENRE = 50
 INVENTED = "The songs and artists of this catalogue are invented."
 _PROBES = 64
 
@@ -122,8 +125,9 @@ def build(
         },
         "notice": INVENTED if frame["track_id"].str.startswith("demo").all() else None,
     }
-    draft = Model(Manifest(version="", created_at="", files={}, **about), arrays)
-    return Built(arrays, {"popular": popular_lists(draft, arrays), "genres": list(labels)}, about)
+    draft = Model(Manifest(version="", created_at="", files={}, public={}, **about), arrays)
+    public = {"popular": popular_lists(draft, arrays), "genres": genre_counts(arrays, labels)}
+    return Built(arrays, public, about)
 
 
 def _credits(arrays: catalogue.Arrays, artists: Strings) -> list[list[str]]:
@@ -215,15 +219,23 @@ def popular_lists(model: Model, arrays: catalogue.Arrays) -> dict[str, list[dict
     """
     order = arrays["popular_row"]
     sets = arrays["genre_set"][order]
-    lists = {"": _first_of_each(model, order)}
+    lists = {"": _first_of_each(model, order, POPULAR_OVERALL)}
     set_of_label = np.repeat(np.arange(len(arrays["set_offsets"]) - 1), np.diff(arrays["set_offsets"]))
     for code, label in enumerate(model.manifest.genres):
         with_label = np.isin(sets, set_of_label[arrays["set_genre"] == code])
-        lists[label] = _first_of_each(model, order[with_label])
+        lists[label] = _first_of_each(model, order[with_label], POPULAR_OF_GENRE)
     return lists
 
 
-def _first_of_each(model: Model, rows: npt.NDArray[np.intp]) -> list[dict[str, Any]]:
+def genre_counts(arrays: catalogue.Arrays, labels: Sequence[str]) -> list[dict[str, Any]]:
+    """Return how many tracks have each label: `producer.public.GenreCount` as dicts, in the order of `labels`."""
+    rows_of_set = np.bincount(arrays["genre_set"], minlength=len(arrays["set_offsets"]) - 1)
+    rows = np.repeat(rows_of_set, np.diff(arrays["set_offsets"]))
+    counts = np.bincount(arrays["set_genre"], weights=rows, minlength=len(labels)).astype(int).tolist()
+    return [{"genre": label, "tracks": count} for label, count in zip(labels, counts, strict=True)]
+
+
+def _first_of_each(model: Model, rows: npt.NDArray[np.intp], most: int) -> list[dict[str, Any]]:
     songs: set[int] = set()
     artists: dict[int, int] = {}
     chosen: list[dict[str, Any]] = []
@@ -235,6 +247,6 @@ def _first_of_each(model: Model, rows: npt.NDArray[np.intp]) -> list[dict[str, A
         for a in credits:
             artists[a] = artists.get(a, 0) + 1
         chosen.append(model.track(row))
-        if len(chosen) == POPULAR_TRACKS:
+        if len(chosen) == most:
             break
     return chosen
