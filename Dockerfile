@@ -46,9 +46,6 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
 CMD ["python", "-m", "api", "serve"]
 
 FROM worker-packages AS worker
-# Workers scale by process; BLAS threads beside them would only compete for the same cores.
-ENV OMP_NUM_THREADS=1 \
-    OPENBLAS_NUM_THREADS=1
 COPY settings.py telemetry.py ./
 COPY producer/ producer/
 COPY artifacts/ artifacts/

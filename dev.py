@@ -26,6 +26,7 @@ import settings
 from artifacts import store
 from artifacts.manifest import ModelError, demo_source, file_source
 from dev_processes import STOP_S, CannotStart, Child, end, no_leftovers, only_one, say, spawn
+from producer import fallback
 
 DEMO_ROWS, DEMO_SEED = 20_000, 1  # training.demo has the same; importing it would load pandas at every start
 _READY_S = 120.0
@@ -123,17 +124,17 @@ def _serve(
         if config.redis_url is None:
             own = redis_server.start(home / "redis")
             register([own.process.pid])
+            # What a launcher that was killed left there: it would have us say that we are ready with its model.
+            with redis.Redis.from_url(own.url) as client:
+                fallback.forget(client)
         else:
             _check_redis(config.redis_url)
         url = own.url if own else str(config.redis_url)
         environment = settings.child_environment(
             REDIS_URL=url, ARTIFACTS_DIR=str(config.models_dir.resolve()), HOST=config.host, PORT=str(options.port)
         )
-        one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # workers scale by process
-        children += [
-            Child(f"worker {n}", ["-m", "worker", "recommend"], environment | one_thread)
-            for n in range(1, options.workers + 1)
-        ]
+        workers = ["-m", "worker", "recommend", "--processes", str(options.workers)]
+        children.append(Child("worker", workers, environment))
         _check_port(config.host, options.port)
         children.append(Child("api", ["-m", "api", "serve"], environment))
         pids = [own.process.pid] if own else []

@@ -18,8 +18,8 @@ from typing import IO
 import redis_server
 import settings
 
-STOP_S = 10.0
-"""How long a process may take to leave before it is made to."""
+STOP_S = 14.0
+"""How long a process may take to leave before it is made to: a little longer than the workers' parent gives them."""
 
 _BACKOFF_S = (0.5, 1, 2, 4, 8, 16, 30)
 
@@ -91,7 +91,7 @@ def end(processes: list[subprocess.Popen[bytes]]) -> None:
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """End what a process that has ended left of its group: the API's server is a process of its own."""
+    """End what a process that has ended left of its group: the API's server and the workers are its processes."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
 

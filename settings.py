@@ -8,16 +8,23 @@ environment wins). `docs/reference/settings.md` lists them; a test compares the 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Literal
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent
 DATASET_URL = "https://huggingface.co/datasets/maharshipandya/spotify-tracks-dataset/resolve/main/dataset.csv"
+LEAST_RATE_PER_S, MOST_RATE_PER_S, MOST_BURST = 0.001, 10_000, 1_000_000
+_ORIGIN = r"https?://[a-z0-9.:\[\]-]+"
 STRATEGIES = ("catalogue", "spotify", "fuzzy", "genre", "popular")
 LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
+REDIS_OPTIONS = {"db", "username", "password"}
+REDISS_OPTIONS = REDIS_OPTIONS | {"ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile", "ssl_keyfile"}
+"""What a REDIS_URL may say after its `?`: how to get in. How long to wait, and how often to try, is ours to say."""
 
 
 class BadSettings(Exception):
@@ -38,12 +45,22 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", min_length=1, description="The address that the API listens on.")
     port: int = Field(8000, ge=1, le=65535, description="The port that the API listens on.")
-    auth: Literal["on", "off"] = Field(
-        "on", description="off lets an API on a non-loopback address start although it asks nobody for a key."
+    auth: Literal["auto", "on", "off"] = Field(
+        "auto", description="Whether callers need an API key; auto: unless only this machine can reach the API."
+    )
+    rate_per_s: float = Field(
+        0, ge=0, le=MOST_RATE_PER_S, description="Jobs that a caller may submit a second, on average; 0: any number."
+    )
+    rate_burst: int = Field(20, ge=1, le=MOST_BURST, description="Jobs that it may submit at once.")
+    cors_origins: str = Field(
+        "", description="Origins whose pages may ask this API, joined by commas, or * for all; empty: none."
     )
     api_processes: int = Field(1, ge=1, le=64, description="Processes that serve HTTP.")
     api_threads: int = Field(16, ge=1, le=512, description="Requests that one API process serves at once.")
     workers: int = Field(2, ge=1, le=64, description="Worker processes that the one-machine launcher starts.")
+    worker_memory_mb: int = Field(
+        2048, ge=256, le=1_048_576, description="MB that one worker process may have, mapped models not counted."
+    )
     queue_limit: int = Field(
         10_000, ge=1, description="Jobs that may wait in a queue; one more is answered 503 queue-full."
     )
@@ -81,6 +98,21 @@ class Settings(BaseSettings):
     )
     download_timeout_s: float = Field(600.0, gt=0, description="How long a whole download may take, in seconds.")
 
+    @field_validator("rate_per_s")
+    @classmethod
+    def _is_none_or_usable(cls, value: float) -> float:
+        if 0 < value < LEAST_RATE_PER_S:
+            raise ValueError(f"0, or at least {LEAST_RATE_PER_S}")
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _names_origins(cls, value: str) -> str:
+        origins = [origin.strip() for origin in value.split(",")] if value.strip() else []
+        if origins != ["*"] and not all(re.fullmatch(_ORIGIN, origin) for origin in origins):
+            raise ValueError("origins as browsers send them (https://app.example, no path), or * alone")
+        return ",".join(origins)
+
     @field_validator("strategy_order")
     @classmethod
     def _names_strategies(cls, value: str) -> str:
@@ -88,6 +120,27 @@ class Settings(BaseSettings):
         if not set(names) <= set(STRATEGIES) or len(set(names)) < len(names):
             raise ValueError(f"names of {', '.join(STRATEGIES)}, each at most once")
         return ",".join(names)
+
+    @field_validator("redis_url")
+    @classmethod
+    def _leads_to_a_database(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        like = "should be like redis://:password@host:6379/0 or unix:///path/of/socket"
+        try:
+            parts = urlsplit(value)
+            port = parts.port
+        except ValueError:  # says what it could not read, which may be half a password
+            raise ValueError(like) from None
+        if not (parts.path if parts.scheme == "unix" else port != 0 and re.fullmatch(r"/?|/[0-9]+", parts.path)):
+            raise ValueError(like)
+        options = parse_qs(parts.query, keep_blank_values=True)
+        accepted = REDISS_OPTIONS if parts.scheme == "rediss" else REDIS_OPTIONS
+        if unknown := sorted(options.keys() - accepted):
+            raise ValueError(f"the option {unknown[0]!r} is none of {', '.join(sorted(accepted))}")
+        if not all(db.isdecimal() for db in options.get("db", [])):
+            raise ValueError("db is the number of a database")
+        return value
 
     @property
     def strategies(self) -> tuple[str, ...]:
@@ -104,6 +157,16 @@ class Settings(BaseSettings):
         """Whether the API is reachable from this machine only."""
         return self.host in LOOPBACK_HOSTS
 
+    @property
+    def asks_for_keys(self) -> bool:
+        """Whether callers need an API key."""
+        return self.auth == "on" or (self.auth == "auto" and not self.is_loopback)
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """`cors_origins`, one by one."""
+        return tuple(self.cors_origins.split(",")) if self.cors_origins else ()
+
 
 def load() -> Settings:
     """Read the settings from the environment and `.env`.
@@ -113,8 +176,22 @@ def load() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        lines = [f"{str(e['loc'][0]).upper()}: {e['msg']} (got {e['input']!r})" for e in error.errors()]
+        lines = [f"{str(e['loc'][0]).upper()}: {e['msg']} (got {_shown(e['input'])})" for e in error.errors()]
         raise BadSettings("wrong setting: " + "; ".join(lines)) from error
+
+
+def _shown(value: object) -> str:
+    """Return a value as messages may show it: without the user and the password of an address."""
+    return re.sub(r"//.*@", "//…@", re.sub(r"password=[^&']*", "password=…", repr(value)))
+
+
+def one_thread() -> None:
+    """Hold the numerical libraries of this process to one thread each; for workers, which scale by process.
+
+    Call it before numpy is imported: the libraries look once.
+    """
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+    os.environ.update(dict.fromkeys(names, "1"))
 
 
 def child_environment(**overrides: str) -> dict[str, str]:

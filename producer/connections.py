@@ -6,17 +6,38 @@ into a client that hangs. Here one retry covers a connection that a restart of R
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event
+from typing import Any
 
 import redis
 from redis.backoff import ConstantBackoff, NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from producer.errors import Unavailable
+
+_FUSE_S = 0.5
+"""After a failure to connect no caller tries for so long: the others need not wait to learn the same."""
+
+
+class _FusedPool(redis.BlockingConnectionPool):
+    """A pool whose callers fail at once for a moment after one of them could not connect."""
+
+    blown_until = 0.0
+
+    def get_connection(self, *args: Any, **options: Any) -> Any:
+        if time.monotonic() < self.blown_until:
+            raise RedisConnectionError("Redis did not answer a moment ago")
+        try:
+            return super().get_connection(*args, **options)  # type: ignore[no-untyped-call]
+        except (RedisConnectionError, RedisTimeoutError):
+            self.blown_until = time.monotonic() + _FUSE_S
+            raise
 
 
 def quick(url: str, timeout_s: float, connections: int = 64) -> redis.Redis:
@@ -24,7 +45,7 @@ def quick(url: str, timeout_s: float, connections: int = 64) -> redis.Redis:
 
     connections: at most so many; a caller that finds none free waits `timeout_s`, then fails.
     """
-    pool = redis.BlockingConnectionPool.from_url(
+    pool = _FusedPool.from_url(
         url,
         max_connections=connections,
         timeout=timeout_s,

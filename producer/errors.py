@@ -2,7 +2,9 @@
 
 ProducerError
 ├── InvalidRequest    the request itself is wrong; the same request will fail again
-├── QueueFull         too many jobs wait; try again later
+├── QueueFull         too many jobs wait, or Redis has no room; try again later
+├── RateLimited       this caller asks too often; try again after `retry_after_s`
+├── KeyReused         another request came under the same Idempotency-Key
 ├── NotFound          no such job, list or genre
 ├── Expired           there was such a job, and its result is no longer kept
 ├── NotReady          no worker has published a model yet
@@ -24,10 +26,31 @@ class ProducerError(Exception):
 
 
 class QueueFull(ProducerError):
-    """The queue holds as many jobs as it may."""
+    """The queue holds as many jobs as it may, or Redis as many bytes. waiting: jobs in the queue."""
 
     code = "queue-full"
     retryable = True
+
+    def __init__(self, message: str, waiting: int) -> None:
+        super().__init__(message)
+        self.waiting = waiting
+
+
+class RateLimited(ProducerError):
+    """The caller asks more often than it may. retry_after_s: when the next request will be taken."""
+
+    code = "rate-limited"
+    retryable = True
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class KeyReused(ProducerError):
+    """The Idempotency-Key was used for another request already."""
+
+    code = "idempotency-key-reused"
 
 
 class NotFound(ProducerError):

@@ -6,7 +6,22 @@
 from __future__ import annotations
 
 INTERACTIVE = "interactive"
-"""The queue of single requests: somebody is waiting."""
+"""The queue of single requests: somebody is waiting. Served before BULK."""
+
+BULK = "bulk"
+"""The queue of what nobody waits for second by second: the parts of batches."""
+
+QUEUES = (INTERACTIVE, BULK)
+"""What workers work off, the first that has jobs first."""
+
+DONE = "segue:done"
+"""Channel: the id of each job that reaches a final state, published in the step that writes it."""
+
+DEADLINES = "segue:deadlines"
+"""Sorted set: jobs that are not over yet, score = when (Unix seconds) each is answered with the fallback."""
+
+IDEMPOTENCY = "segue:idempotency:{digest}"
+"""Hash: the id of the job of an Idempotency-Key, and a digest of its body. digest: of caller and key."""
 
 RESULT = "segue:result:{job_id}"
 """msgpack: a finished job's answer, `{"ok": …}` or `{"error": …}`. Written with the job's final status, in one step."""
@@ -14,11 +29,17 @@ RESULT = "segue:result:{job_id}"
 POPULAR = "segue:popular"
 """Hash: popular tracks, field = genre ("" for all), value = msgpack list of tracks. No expiry: the last resort."""
 
+GENRES = "segue:genres"
+"""msgpack: the model's genres with how many tracks each has, list of `{"genre", "tracks"}`. No expiry, as POPULAR."""
+
 MODEL = "segue:model"
 """msgpack: what the worker that loaded last says of its model. No expiry: it goes with POPULAR."""
 
 WORKERS = "segue:workers"
 """Sorted set: live workers, score = until when (Unix seconds) each may be taken to be alive."""
+
+API_KEYS = "segue:api-keys"
+"""Hash: API keys, field = id, value = msgpack: name, scopes, limits, the key's SHA-256. No expiry: revoking deletes."""
 
 SPOTIFY_SEARCH = "segue:spotify:search:1:{digest}"
 """msgpack: what Spotify answered to a search, `{"value": …}`, None for no match. digest: of the query; 1: the shape."""
@@ -38,11 +59,30 @@ BREAKER = "segue:breaker:{service}"
 BUCKET = "segue:bucket:{service}"
 """Hash: the token bucket of a service outside; absent is full. Expires when it would be full again."""
 
+BATCH = "segue:batch:{batch_id}"
+"""Hash: a batch's record: how many requests and parts it has, and what became of how many. Its parts are jobs with the
+ids `<batch id>-0`, `-1` …"""
+
+RATE = "segue:rate:{caller}"
+"""Hash: the token bucket of a caller's submissions; absent is full. Expires when it would be full again."""
+
 RECOMMEND = "worker.tasks.recommend"
 """The function that a recommendation job names. A string: the producer never imports a worker."""
 
+RECOMMEND_MANY = "worker.tasks.recommend_many"
+"""The function that a part of a batch names."""
+
 COMPLETE = "worker.tasks.complete"
 """The function that a type-ahead job names."""
+
+TRACK = "worker.tasks.track"
+"""The function of a job that shows one track."""
+
+COUNT = "worker.tasks.count"
+"""The function of a job that counts the tracks that pass filters."""
+
+ENDED = "segue:ended:{tenth}"
+"""Counter: jobs that workers ended within ten seconds; tenth: Unix time // 10. It says how fast the queue moves."""
 
 RESULT_TTL_S = 3600
 """Results are kept an hour: time enough to fetch one; a day of 50 a second at 7 kB each would be 30 GB."""
@@ -50,17 +90,36 @@ RESULT_TTL_S = 3600
 FAILURE_TTL_S = 24 * 3600
 """Failed jobs are kept a day for whoever looks after the service. RQ's own default is a year."""
 
+BATCH_TTL_S = 24 * 3600
+"""Batches are kept a day after their end: one that was started in the evening is fetched in the morning."""
+
+PART_TIMEOUT_S = 30
+"""The worker stops a part of a batch after this many seconds: its requests may each look songs up outside."""
+
+IDEMPOTENCY_TTL_S = 24 * 3600
+"""A request may be sent again under its Idempotency-Key for a day: whoever retries later than that means it anew."""
+
+BEAT_S = 1
+"""How often a worker says that it is alive, renews its leases, and looks for jobs that others left behind."""
+
 WORKER_ALIVE_S = 10
-"""A worker renews its entry every second when idle; a job may keep it from that for JOB_TIMEOUT_S."""
+"""How long a worker is taken to be alive after it said so: a busy machine may keep it from that for a while."""
 
 JOB_TIMEOUT_S = 5
 """The worker stops a job after this many seconds: a thousand times what one takes."""
 
-LEASE_MARGIN_S = 2
-"""A job whose worker died goes back to its queue JOB_TIMEOUT_S + LEASE_MARGIN_S after it was started."""
+LEASE_S = 4
+"""A job belongs to its worker for so long after the worker's last beat; then it goes back to its queue."""
 
-RETRIES = 2
-"""How often a job is started again after its worker died or failed. RQ fails an abandoned job that has none left."""
+RETRIES = 3
+"""How often a job is started again after its worker died or it failed. Two would do, if workers were not killed every
+second: then one in a million jobs is unlucky three times."""
+
+DEADLINE_S = 30
+"""A job that is not over after this is answered with the fallback, unless its request says otherwise."""
+
+MEMORY_SHARE = 0.8
+"""No job is taken when more of Redis's maxmemory is in use: the rest is for the results of those it has."""
 
 SPOTIFY_HIT_TTL_S = 24 * 3600
 """A song's ids are kept a day: that saves nearly all repeats, and Spotify's terms allow no collection. At our bound of

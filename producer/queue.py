@@ -1,18 +1,24 @@
-"""Put jobs into the queue."""
+"""Put jobs into the queue, and end them from outside: each a single step in Redis (`lua/`)."""
 
 from __future__ import annotations
 
+import hashlib
+import math
 import os
 import time
 import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
 import redis
-from rq import Queue, Retry
 
 from producer import codec, keys
 from producer.connections import translated
-from producer.errors import QueueFull
-from producer.schema import Job, Links, Query, Status
+from producer.errors import KeyReused, QueueFull, RateLimited
+from producer.jobs import Job, Links, Status
+from producer.schema import Query
+from producer.scripts import FINISH, SUBMIT
 
 
 def new_id() -> str:
@@ -26,33 +32,188 @@ def new_id() -> str:
     return str(uuid.UUID(int=value))
 
 
-def submit(connection: redis.Redis, query: Query, *, queue_limit: int) -> Job:
-    """Queue `query` for the workers and return its job, at status queued.
+def now_text() -> str:
+    """Return the time as RQ writes it: ISO 8601, UTC, microseconds."""
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
 
-    queue_limit: how many jobs may wait already.
 
-    Raises: QueueFull; Unavailable when Redis does not answer (the job may or may not have been queued).
+def made_at(job_id: str) -> str:
+    """Return when `new_id` gave an id out, as RQ writes times."""
+    return f"{datetime.fromtimestamp((uuid.UUID(job_id).int >> 80) / 1000, UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a job asks of a worker, and how long all of it may take and be kept.
+
+    function: as in `worker.tasks`. deadline_s: after this it is answered without a worker; None: it waits for one.
+    time_limit_s: of one try in a worker. result_ttl_s, failure_ttl_s: how long its end is kept.
+    """
+
+    function: str
+    payload: dict[str, Any]
+    queue: str = keys.INTERACTIVE
+    metadata: dict[str, str] | None = None
+    deadline_s: float | None = keys.DEADLINE_S
+    time_limit_s: float = keys.JOB_TIMEOUT_S
+    result_ttl_s: int = keys.RESULT_TTL_S
+    failure_ttl_s: int = keys.FAILURE_TTL_S
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How often `caller` may submit: `per_s` on average, `burst` at once."""
+
+    caller: str
+    per_s: float
+    burst: int
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """It, as the scripts take it."""
+        return {"key": keys.RATE.format(caller=self.caller), "per_s": self.per_s, "burst": self.burst}
+
+
+def submit(
+    connection: redis.Redis,
+    work: Work,
+    *,
+    limit: int,
+    idempotency_key: str | None = None,
+    caller: str = "",
+    rate: Rate | None = None,
+) -> tuple[str, bool]:
+    """Queue a job, in one round trip. → its id, and whether it is new: under a key that was seen it is the first one.
+
+    limit: how many jobs may wait in its queue. idempotency_key: 1–200 characters, of one `caller`.
+
+    Raises: KeyReused (the key came with another payload); RateLimited; QueueFull (too many wait, or Redis is fuller
+    than MEMORY_SHARE); Unavailable when Redis does not answer (the job may or may not have been queued: sent again
+    under an idempotency key, it is queued once).
     """
     job_id = new_id()
+    job = record(work, job_id, at=made_at(job_id))
     with translated():
-        queue = Queue(keys.INTERACTIVE, connection=connection, serializer=codec.RQSerializer)
-        if (waiting := connection.llen(queue.key)) >= queue_limit:
-            raise QueueFull(f"{waiting} jobs wait already; try again in a few seconds")
-        job = queue.enqueue_call(
-            keys.RECOMMEND,
-            args=(query.model_dump(exclude_none=True),),
-            meta={"metadata": query.metadata},
-            job_id=job_id,
-            timeout=keys.JOB_TIMEOUT_S,
-            result_ttl=keys.RESULT_TTL_S,
-            failure_ttl=keys.FAILURE_TTL_S,
-            retry=Retry(max=keys.RETRIES),
-            description=keys.RECOMMEND,
+        outcome = SUBMIT(
+            connection,
+            job=job,
+            limit=limit,
+            memory_share=keys.MEMORY_SHARE,
+            idempotency=idempotency(caller, idempotency_key, job["data"]),
+            rate=rate and rate.given,
         )
-    return Job(
+    found = accepted(outcome) or job_id
+    return found, found == job_id
+
+
+def record(work: Work, job_id: str, **more: Any) -> dict[str, Any]:
+    """Return a job as `enqueue` in `lua/jobs.lua` takes it. more: its further fields."""
+    return {
+        "id": job_id,
+        "queue": work.queue,
+        "description": work.function,
+        "data": codec.pack([work.function, None, [work.payload], {}]),
+        "meta": codec.pack({"metadata": work.metadata}) if work.metadata else None,
+        "timeout": math.ceil(work.time_limit_s),  # RQ knows whole seconds only
+        "time_limit": str(work.time_limit_s),
+        "result_ttl": work.result_ttl_s,
+        "failure_ttl": work.failure_ttl_s,
+        "retries": keys.RETRIES,
+        "at": now_text(),
+        "deadline_s": work.deadline_s,
+        **more,
+    }
+
+
+def idempotency(caller: str, key: str | None, body: bytes) -> dict[str, Any] | None:
+    """Return an Idempotency-Key as the scripts take it: of one caller, and for one body."""
+    if key is None:
+        return None
+    return {
+        "key": keys.IDEMPOTENCY.format(digest=hashlib.sha256(f"{caller}\n{key}".encode()).hexdigest()[:32]),
+        "digest": hashlib.sha256(body).hexdigest()[:32],
+        "ttl": keys.IDEMPOTENCY_TTL_S,
+    }
+
+
+def accepted(outcome: list[Any]) -> str | None:
+    """Read what a script said of a submission. → the id of the first one, if this is one sent again.
+
+    Raises: KeyReused, RateLimited, QueueFull.
+    """
+    match outcome:
+        case [b"queued", *_]:
+            return None
+        case [b"same", job_id]:
+            return str(job_id.decode())
+        case [b"conflict"]:
+            raise KeyReused("this Idempotency-Key came with another request; take a new key for a new request")
+        case [b"limited", wait]:
+            wait_s = float(wait)
+            raise RateLimited(f"too many requests; the next is taken in {wait_s:.1f} s", wait_s)
+        case [b"memory", used, most]:
+            raise QueueFull(f"Redis holds {used >> 20} of {most >> 20} MB; results expire, try again later", 0)
+        case [_, waiting]:
+            raise QueueFull(f"{waiting} jobs wait already; try again in a few seconds", int(waiting))
+    raise AssertionError(f"no such outcome: {outcome!r}")
+
+
+def recommend(
+    connection: redis.Redis,
+    query: Query,
+    *,
+    limit: int,
+    idempotency_key: str | None = None,
+    caller: str = "",
+    rate: Rate | None = None,
+) -> tuple[Job, bool]:
+    """Queue a request for recommendations: `submit` with what it takes. → its job, and whether it is new.
+
+    A job that is not new is given as queued, whatever became of it: `results.get_job` knows.
+    """
+    work = Work(
+        keys.RECOMMEND,
+        query.model_dump(exclude_none=True),
+        metadata=query.metadata or None,
+        deadline_s=query.deadline_s,
+    )
+    job_id, new = submit(connection, work, limit=limit, idempotency_key=idempotency_key, caller=caller, rate=rate)
+    job = Job(
         id=job_id,
         status=Status.QUEUED,
-        created_at=f"{job.created_at:%Y-%m-%dT%H:%M:%S.%f}Z",
-        links=Links(self=f"/v1/jobs/{job_id}"),
+        created_at=made_at(job_id),
+        links=Links.of(job_id),
         metadata=query.metadata,
     )
+    return job, new
+
+
+def finish(connection: redis.Redis, job_id: str, status: str, answer: Any = None) -> bool:
+    """End a job from outside its worker, whether it waits or runs. → whether this did; False: it was over already.
+
+    status: RQ's word, finished or canceled. answer: as a task returns it. Raises: Unavailable.
+    """
+    with translated():
+        return bool(
+            FINISH(
+                connection,
+                id=job_id,
+                status=status,
+                at=now_text(),
+                ttl=keys.RESULT_TTL_S,
+                answer=None if answer is None else codec.pack_answer(answer),
+            )
+        )
+
+
+def cancel(connection: redis.Redis, job_id: str) -> bool:
+    """Cancel a job: it leaves the queue, or its result is discarded. → False: it was over. Raises: Unavailable."""
+    return finish(connection, job_id, "canceled")
+
+
+def waiting(connection: redis.Redis) -> int:
+    """Return how many jobs wait, in all queues. Raises: Unavailable."""
+    with translated(), connection.pipeline(transaction=False) as pipe:
+        for name in keys.QUEUES:
+            pipe.llen(f"rq:queue:{name}")
+        return sum(pipe.execute())

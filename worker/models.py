@@ -3,87 +3,147 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import redis
 
 from artifacts import store
 from artifacts.manifest import ModelError
 from artifacts.model import Model
 from producer import fallback
-from producer.errors import NotReady
-from producer.schema import ModelInfo, Track
-from worker.pipeline import DEFAULT_ORDER
+from producer.errors import NotReady, Unavailable
+from producer.public import PopularLists
+from producer.schema import Query, Track
+from worker.pipeline import DEFAULT_ORDER, recommend
 from worker.resolve import LookUp
 from worker.strategies import Strategy
 
 log = logging.getLogger("segue.worker")
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """A model that is ready to answer, with what is published of it: never one of one version, one of another."""
+
+    model: Model
+    popular: PopularLists
+    genres: list[dict[str, Any]]
+
+    @property
+    def version(self) -> str:
+        """The name of its version."""
+        return self.model.manifest.version
+
+
 class Holder:
-    """Holds the model in service with its popular lists, empty until `load`, and how seeds are found.
+    """Holds the model in service, none until `load`, and how seeds are found.
 
     order: the strategies to try, unless a request says. look_up: finds songs outside the catalogue; None: nothing does.
     """
 
     def __init__(self) -> None:
-        self._model: Model | None = None
-        self._popular: dict[str, list[dict[str, Any]]] = {}
+        self._loaded: Loaded | None = None
+        self._coming: tuple[str, Future[Loaded]] | None = None
+        self._announced: str | None = None
         self.order: Sequence[Strategy] = DEFAULT_ORDER
         self.look_up: LookUp | None = None
 
-    def load(self, root: Path) -> Model:
-        """Load the CURRENT version below `root`, check it and warm it up.
+    def load(self, root: Path, version: str | None = None) -> Model:
+        """Load a version below `root`, or CURRENT, check it, hashes included, warm it up, and put it in service.
 
-        Raises: ModelError if there is none, or it is damaged, of another release, or trained by another transform.
+        Raises: ModelError if there is none, or it is damaged, of another release, or trained by another transform;
+        then the one that was in service stays there.
         """
-        version = store.current(root)
+        version = version or store.current(root)
         if version is None:
             raise ModelError(f"{root}: no model was published here; run `python -m training --demo` or with --data")
-        model = Model.load(root, version)
-        self._popular = store.read_public(root, version, "popular")
-        for tracks in self._popular.values():
-            for track in tracks:
-                Track.model_validate(track)
-        row = len(model) // 2
-        model.nearest(model.query([row], {}), 10)  # touches every page that a request will need
-        self._model = model
-        log.info("model %s: %s tracks", version, f"{len(model):,}")
-        return model
+        self._loaded = read(root, version)
+        log.info("model %s: %s tracks", version, f"{len(self.model):,}")
+        return self.model
+
+    def follow(self, root: Path, version: str) -> None:
+        """Get `version` into service: the first call has it loaded beside the one in service, a later one swaps them.
+
+        Hashes are not checked: whoever names a version has done that. To be called between two batches, by the thread
+        that answers; never waits. Raises: ModelError if the version cannot be loaded.
+        """
+        if self._coming is None:
+            if self._loaded is None or version != self._loaded.version:
+                self._coming = version, _load_beside(root, version)
+        elif self._coming[1].done():
+            (came, future), self._coming = self._coming, None
+            if came == version:  # else another one is wanted by now
+                self._loaded = future.result()
+                log.info("answering from model %s", version)
 
     @property
     def model(self) -> Model:
         """The model in service. Raises: NotReady before `load`."""
-        if self._model is None:
-            raise NotReady("this worker has not loaded a model yet")
-        return self._model
+        return self._in_service().model
 
     def announce(self, connection: redis.Redis) -> None:
-        """Publish the popular lists and what the model holds, for answers that need no worker."""
-        fallback.publish(connection, describe(self.model).model_dump(), self._popular)
+        """Publish the popular lists and what the model holds, for answers that need no worker. Raises: Unavailable."""
+        loaded = self._in_service()
+        fallback.publish(connection, loaded.model.manifest.describe(), loaded.popular, loaded.genres)
+        self._announced = loaded.version
+
+    def announce_news(self, connection: redis.Redis) -> None:
+        """Announce the model in service, unless it was the last one announced; with Redis down, the next call does."""
+        if self._announced != self._in_service().version:
+            try:
+                self.announce(connection)
+            except Unavailable as error:
+                log.warning("model not announced yet: %s", error)
+
+    def _in_service(self) -> Loaded:
+        if self._loaded is None:
+            raise NotReady("this worker has not loaded a model yet")
+        return self._loaded
 
 
 HOLDER = Holder()
 """This process's holder: RQ calls the tasks by name, so they can be given nothing."""
 
 
-def describe(model: Model) -> ModelInfo:
-    """Return what clients may know of a model."""
-    m = model.manifest
-    return ModelInfo(
-        version=m.version,
-        created_at=m.created_at,
-        tracks=m.tracks,
-        songs=m.songs,
-        artists=m.artists,
-        genres=list(m.genres),
-        clusters=m.clusters,
-        explained_variance=round(float(np.float64(m.metrics["explained_variance"])), 4),
-        coverage=m.coverage,
-        source=m.source,
-        synthetic=m.synthetic,
-        notice=m.notice,
-    )
+def read(root: Path, version: str, verify: bool = True) -> Loaded:
+    """Load a version, check it and warm it up. verify: hashes, too. Raises: ModelError, whatever is wrong with it."""
+    try:
+        model = Model.load(root, version, verify)
+        popular: PopularLists = store.read_public(root, version, "popular")
+        for tracks in popular.values():
+            for track in tracks:
+                Track.model_validate(track)
+        genres = store.read_public(root, version, "genres")
+        _warm_up(model)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ModelError(f"{root / version}: of no use ({type(error).__name__}: {error})") from error
+    except MemoryError as error:
+        raise ModelError(f"{root / version}: there is not enough memory for it") from error
+    return Loaded(model, popular, genres)
+
+
+def _load_beside(root: Path, version: str) -> Future[Loaded]:
+    """Load a version in another thread."""
+    future: Future[Loaded] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(read(root, version, verify=False))
+        except BaseException as error:  # noqa: BLE001 — raised where the result is asked for
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="next model", daemon=True).start()
+    return future
+
+
+def _warm_up(model: Model) -> None:
+    """Answer a request, so that the first one from outside finds the pages of the search and of the names in memory."""
+    row = len(model) // 2
+    name = f"{model.name[row]}x"  # misspelt: looks further than the exact name
+    query = Query.model_validate({"seeds": [{"track_id": model.id_of(row)}, {"name": name}], "limit": 10})
+    recommend(model, query, ("catalogue", "fuzzy"))

@@ -13,9 +13,10 @@ from artifacts.model import Found, Model
 from artifacts.score import ScoreQuery, Target, mean_target
 from artifacts.score import query as score_query
 from producer.schema import Attempt, Filters, Query, RankedTrack, Reason, Result, filters_beyond
+from producer.songs import track_id_of
 from worker import ranking, strategies
 from worker.ranking import Candidate
-from worker.resolve import LookUp, Point, track_id_of, unmatched
+from worker.resolve import LookUp, Point, unmatched
 from worker.strategies import Strategy
 
 DEFAULT_ORDER: tuple[Strategy, ...] = ("catalogue", "spotify", "fuzzy", "genre", "popular")

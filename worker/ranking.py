@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +19,7 @@ VARIATION_SPREAD = 0.4
 Vectors = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A row with its score, its song's number and the codes of its artists.
 
     place: from 1, among all that pass; source: which of several lists it is from.
@@ -126,8 +126,6 @@ def interleave(lists: Sequence[Sequence[Candidate]], weights: Sequence[float]) -
 
 def _next_allowed(waiting: Sequence[Candidate], chosen: Sequence[Candidate], max_per_artist: int) -> int | None:
     """Return the first of those waiting whose artists have not had their share of the last tracks."""
-    recent = [artist for other in chosen[-(WINDOW - 1) :] for artist in other.artists]
-    return next(
-        (i for i, c in enumerate(waiting) if all(recent.count(artist) < max_per_artist for artist in c.artists)),
-        None,
-    )
+    recent = Counter(artist for other in chosen[-(WINDOW - 1) :] for artist in other.artists)
+    full = {artist for artist, times in recent.items() if times >= max_per_artist}
+    return next((i for i, c in enumerate(waiting) if full.isdisjoint(c.artists)), None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,10 +12,8 @@ from artifacts.names import normalise, title_forms
 from artifacts.score import Target
 from artifacts.textindex import MATCH_THRESHOLD
 from producer.schema import Alternative, Seed, SeedMatch
+from producer.songs import track_id_of
 
-_SPOTIFY_ID = re.compile(
-    r"(?:spotify:track:|https?://open\.spotify\.com/(?:intl-[a-z]{2,3}/)?track/)([0-9A-Za-z]{22})(?:[?#].*)?"
-)
 ALTERNATIVES = 3
 ARTIST_TRACKS = 30
 """An artist alone stands for so many of their tracks, the most popular."""
@@ -56,12 +53,6 @@ class LookUp(Protocol):
 
     def features_of(self, track_id: str, budget_s: float) -> dict[str, float]:
         """Return a track's audio features, by the names of artifacts.features.RAW; empty: not known."""
-
-
-def track_id_of(text: str) -> str:
-    """Return the id in a Spotify URI or URL; anything else as it is."""
-    found = _SPOTIFY_ID.fullmatch(text)
-    return found[1] if found else text
 
 
 def by_catalogue(model: Model, seed: Seed) -> Point | None:

@@ -111,7 +111,5 @@ def by_popularity(model: Model, mask: Mask | None, count: int) -> list[Candidate
 def candidates_of(model: Model, rows: Rows, scores: Sequence[float] | None, source: int = 0) -> list[Candidate]:
     """Return rows as candidates, in their order; without scores the earlier one has the greater."""
     given = scores if scores is not None else [-float(i) for i in range(len(rows))]
-    return [
-        Candidate(row, score, int(model.song[row]), tuple(model.artist_codes(row)), place, source)
-        for place, (row, score) in enumerate(zip(rows.tolist(), given, strict=True), start=1)
-    ]
+    columns = zip(rows.tolist(), given, model.song[rows].tolist(), model.credits(rows), strict=True)
+    return [Candidate(*values, place, source) for place, values in enumerate(columns, start=1)]
