@@ -16,6 +16,14 @@ from training.__main__ import main as train
 DEMO_ROWS = 3000
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take the options of single tests."""
+    parser.addoption(
+        "--contract-cases", type=int, default=60, help="of each kind, of tests/integration/test_contract.py"
+    )
+    parser.addoption("--chaos-jobs", type=int, default=1500, help="of tests/e2e/test_chaos.py; its full form: 10000")
+
+
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Redis or Valkey server for the whole session."""

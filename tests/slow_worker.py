@@ -1,6 +1,6 @@
 """A worker as it is, but for a few more functions on its allow-list, for tests of what happens in the middle of a job.
 
-`python -m tests.slow_worker`, with the settings of `python -m worker recommend`.
+`python -m tests.slow_worker`, with the settings and options of `python -m worker recommend`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ import time
 from typing import Any
 
 from worker import __main__ as worker_main
-from worker import queue_worker
-from worker.tasks import ALLOWED, recommend
+from worker.tasks import FUNCTIONS, recommend
 
 
 def nap(seconds: float) -> dict[str, Any]:
@@ -36,7 +35,24 @@ def poison() -> None:
     os._exit(9)
 
 
+def who() -> dict[str, Any]:
+    """Say which process this is; slowly, so that another one takes the next such job."""
+    time.sleep(0.1)
+    return {"ok": {"process": os.getpid()}}
+
+
+def hang() -> None:
+    """Never return, in C code that keeps the interpreter's lock and looks at no signal."""
+    sum(range(10**15))
+
+
+def hog(megabytes: int) -> dict[str, Any]:
+    """Take memory bit by bit, and fill it; then say which process this is."""
+    taken = [b"x" * 2**20 for _ in range(megabytes)]
+    return {"ok": {"process": os.getpid(), "taken": len(taken)}}
+
+
 if __name__ == "__main__":
-    more = {f"tests.slow_worker.{f}" for f in ("nap", "unpackable", "broken", "poison")}
-    vars(queue_worker)["ALLOWED"] = ALLOWED | more
-    sys.exit(worker_main.main(["recommend"]))
+    ours = (nap, unpackable, broken, poison, who, hang, hog)
+    FUNCTIONS.update({f"tests.slow_worker.{function.__name__}": function for function in ours})
+    sys.exit(worker_main.main(["recommend", *sys.argv[1:]]))

@@ -1,4 +1,4 @@
-"""Every curl of README and tutorial, run as it is written, against the service that they start."""
+"""Every curl of the pages, and the client's Python, run as they are written, against the service that they start."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import api.client as segue_client
 import redis_server
 import settings
 from tests.launching import launch
@@ -76,3 +77,21 @@ def test_every_song_of_the_tutorial_is_found(demo: Client) -> None:
     assert (typo["strategy"], typo["seeds"][0]["name"]) == ("fuzzy", "Spider")
     assert "19,994 tracks" in (settings.ROOT / "docs/tutorial.md").read_text(encoding="utf-8")
     assert demo.get("/v1/model").json["tracks"] == 19_994
+
+
+@pytest.mark.parametrize("name", ["client", "jobs", "batches"])
+def test_what_the_clients_pages_do_works(demo: Client, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    page = (settings.ROOT / f"docs/howto/{name}.md").read_text(encoding="utf-8")
+    names: dict[str, object] = {}  # its Python goes on from block to block
+    for language, block in re.findall(r"^```(sh|python)\n(.*?)^```", page, re.M | re.S):
+        if language == "python":
+            exec(compile(block.replace("http://127.0.0.1:8000", demo.address), block, "exec"), names)
+        elif "curl" in block:
+            said = run(block, demo)
+            assert said
+            assert '"code"' not in said
+    if name == "client":
+        assert "'pointer': '/limit'" in capsys.readouterr().out
+    segue = names["segue"]
+    assert isinstance(segue, segue_client.Client)
+    segue.close()

@@ -33,7 +33,7 @@ def test_from_a_fresh_clone_to_a_recommendation(clone: Path, home: Path) -> None
         assert "invented" in job["result"]["notice"]
         assert client.get("/").status == 200
         started = first.processes()
-        assert len(started) >= 4  # Redis, a worker, the API and its server process
+        assert len(started) >= 5  # Redis, a worker and its parent, the API and its server process
         assert stop(first.process, signal.SIGINT) == 0
         gone(started)
     assert first.out.read_bytes().count(b"\n") == 1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import redis
@@ -11,27 +13,38 @@ from rq.job import Job as RQJob
 from rq.job import JobStatus
 
 import redis_server
-from producer import codec, connections, fallback, keys, queue, results
-from producer.errors import Expired, NotFound, NotReady, QueueFull, Unavailable
-from producer.schema import Query, Status
+from producer import codec, connections, fallback, keys, overdue, queue, results
+from producer.errors import Expired, NotFound, NotReady, Unavailable
+from producer.jobs import Status
+from producer.queue import Work
+from producer.schema import Query
+from producer.scripts import BEAT
+from tests.services import wait_for
 
 QUERY = Query.model_validate({"seeds": [{"name": "A song", "artist": "Somebody"}], "metadata": {"user": "42"}})
 
 
 def test_a_submitted_job_is_queued_with_all_that_the_worker_needs(connection: redis.Redis) -> None:
-    job = queue.submit(connection, QUERY, queue_limit=10)
+    job, new = queue.recommend(connection, QUERY, limit=10)
+    assert new
     assert job.status is Status.QUEUED
     stored = RQJob.fetch(job.id, connection=connection, serializer=codec.RQSerializer)
     assert stored.func_name == keys.RECOMMEND
     assert Query.model_validate(stored.args[0]) == QUERY
-    assert (stored.retries_left, stored.timeout, stored.failure_ttl) == (2, 5, 24 * 3600)
+    assert (stored.retries_left, stored.timeout, stored.failure_ttl) == (3, 5, 24 * 3600)
+    assert stored.get_status() == JobStatus.QUEUED
+    assert (stored.origin, stored.description) == (keys.INTERACTIVE, keys.RECOMMEND)
+    assert connection.smembers("rq:queues") == {b"rq:queue:interactive"}
     found = results.get_job(connection, job.id)
     assert found == job
+    assert abs(datetime.fromisoformat(found.created_at) - datetime.now(UTC)) < timedelta(seconds=5)
+    again, new = queue.recommend(connection, QUERY, limit=10, idempotency_key="k")
+    assert queue.recommend(connection, QUERY, limit=10, idempotency_key="k") == (again, False)
     assert found.metadata == {"user": "42"}
 
 
 def test_nothing_in_redis_is_a_pickle(connection: redis.Redis) -> None:
-    job = queue.submit(connection, QUERY, queue_limit=10)
+    job, _ = queue.recommend(connection, QUERY, limit=10)
     raw = connection.hgetall(RQJob.key_for(job.id))
     restored = RQJob(job.id, connection=connection, serializer=codec.RQSerializer)
     restored.restore(raw)
@@ -50,13 +63,6 @@ def test_ids_are_version_7_and_in_the_order_of_their_making(connection: redis.Re
     assert abs((uuid.UUID(ids[0]).int >> 80) / 1000 - time.time()) < 5
 
 
-def test_a_full_queue_refuses(connection: redis.Redis) -> None:
-    queue.submit(connection, QUERY, queue_limit=1)
-    with pytest.raises(QueueFull, match="1 jobs wait"):
-        queue.submit(connection, QUERY, queue_limit=1)
-    assert connection.llen("rq:queue:interactive") == 1
-
-
 @pytest.mark.parametrize(
     ("rq_status", "ours"),
     [
@@ -71,13 +77,13 @@ def test_a_full_queue_refuses(connection: redis.Redis) -> None:
     ],
 )
 def test_rqs_words_never_leak(connection: redis.Redis, rq_status: JobStatus, ours: Status) -> None:
-    job = queue.submit(connection, QUERY, queue_limit=10)
+    job, _ = queue.recommend(connection, QUERY, limit=10)
     connection.hset(RQJob.key_for(job.id), "status", rq_status.value)
     assert results.get_job(connection, job.id).status is ours
 
 
 def test_every_status_of_rq_is_mapped(connection: redis.Redis) -> None:
-    job = queue.submit(connection, QUERY, queue_limit=10)
+    job, _ = queue.recommend(connection, QUERY, limit=10)
     connection.set(keys.RESULT.format(job_id=job.id), codec.pack({"error": {"code": "x", "detail": "y"}}))
     for status in JobStatus:
         connection.hset(RQJob.key_for(job.id), "status", status.value)
@@ -85,7 +91,7 @@ def test_every_status_of_rq_is_mapped(connection: redis.Redis) -> None:
 
 
 def test_a_failed_job_shows_no_traceback(connection: redis.Redis) -> None:
-    job = queue.submit(connection, QUERY, queue_limit=10)
+    job, _ = queue.recommend(connection, QUERY, limit=10)
     connection.hset(
         RQJob.key_for(job.id), mapping={"status": "failed", "exc_info": "Traceback (most recent call last)"}
     )
@@ -110,32 +116,85 @@ def test_popular_lists_are_those_of_the_model_they_name(connection: redis.Redis)
         fallback.popular(connection, None, 5)
     with pytest.raises(NotReady):
         fallback.model_info(connection)
-    fallback.publish(connection, _info("one"), {"": [_track("a"), _track("b")], "rock": [_track("a")]})
-    fallback.publish(connection, _info("two"), {"": [_track("c")]})
+    with pytest.raises(NotReady):
+        fallback.genres(connection)
+    with pytest.raises(NotReady):
+        fallback.popular_lists(connection, QUERY)
+    rock, pop = [{"genre": "rock", "tracks": 7}], [{"genre": "pop", "tracks": 8}]
+    fallback.publish(connection, _info("one"), {"": [_track("a"), _track("b")], "rock": [_track("a")]}, rock)
+    fallback.publish(connection, _info("two"), {"": [_track("c")]}, pop)
     found = fallback.popular(connection, None, 5)
     assert (found.model, [t.track_id for t in found.tracks]) == ("two", ["c"])
+    assert (fallback.genres(connection).model, fallback.genres(connection).genres[0].genre) == ("two", "pop")
     with pytest.raises(NotFound):
         fallback.popular(connection, "rock", 5)
 
 
+@pytest.mark.parametrize(
+    ("filters", "names"),
+    [
+        ({}, {""}),
+        ({"genres": ["rock", "no such", "pop"]}, {"rock", "pop"}),
+        ({"genres": ["no such"]}, set()),
+        ({"year": [1990, 2000]}, {"", "rock", "pop"}),
+        ({"exclude_artists": ["Somebody"]}, {"", "rock", "pop"}),
+    ],
+)
+def test_an_answer_without_a_worker_takes_the_lists_that_it_needs(
+    connection: redis.Redis, filters: dict[str, object], names: set[str]
+) -> None:
+    lists = {"": [_track("a"), _track("b")], "rock": [_track("a")], "pop": [_track("b")]}
+    fallback.publish(connection, _info("one"), lists, [])
+    query = Query.model_validate({"seeds": [{"name": "x"}], "filters": filters})
+    info, found = fallback.popular_lists(connection, query)
+    assert (info.version, found) == ("one", {name: lists[name] for name in names})
+    assert fallback.answer(query, info, found, "nobody") == fallback.answer(query, info, lists, "nobody")
+
+
 def test_a_worker_is_alive_until_it_says_nothing(connection: redis.Redis) -> None:
     assert fallback.live_workers(connection) == 0
-    assert not fallback.worker_alive(connection, "w1")
-    fallback.worker_alive(connection, "w2")
+    for name in ("w1", "w2"):
+        assert beat(connection, name, leases=[])[:2] == [0, 0]  # neither RQ's record of it nor a model is there
     assert fallback.live_workers(connection) == 2
     fallback.worker_gone(connection, "w1")
     assert fallback.live_workers(connection) == 1
     connection.zadd(keys.WORKERS, {"w2": time.time() - 1})
     assert fallback.live_workers(connection) == 0
+    beat(connection, "w3", leases=[])
+    assert connection.zrange(keys.WORKERS, 0, -1) == [b"w3"]  # and is forgotten
+
+
+def test_a_beat_renews_what_is_there_and_nothing_else(connection: redis.Redis) -> None:
+    connection.hset("rq:worker:w", "birth", "today")
+    connection.set(keys.MODEL, "a model")
+    connection.zadd("rq:wip:interactive", {"job:lease": 5})
+    late = [queue.submit(connection, Work("f", {}, deadline_s=0.001), limit=10)[0] for _ in range(2)]
+    queue.submit(connection, Work("f", {}), limit=10)
+    wait_for(lambda: beat(connection, "w", leases=[])[2] == [i.encode() for i in late], "their deadline")
+    assert beat(connection, "w", leases=[["interactive", "job:lease"], ["bulk", "gone:lease"]])[:2] == [1, 1]
+    lease_ends = connection.zscore("rq:wip:interactive", "job:lease")
+    assert abs((lease_ends or 0) - time.time() - keys.LEASE_S) < 2
+    assert connection.zcard("rq:wip:bulk") == 0
+    assert 0 < connection.ttl("rq:worker:w") <= 90
+
+
+def beat(connection: redis.Redis, worker: str, leases: list[list[str]]) -> Any:
+    given = {"at": queue.now_text(), "ttl": 90, "alive_s": keys.WORKER_ALIVE_S, "lease_s": keys.LEASE_S}
+    return BEAT(connection, worker=worker, leases=leases, **given)
 
 
 def test_without_redis_every_call_says_so() -> None:
     nobody = connections.quick(f"redis://127.0.0.1:{redis_server.free_port()}/0", timeout_s=0.2)
     for call in (
-        lambda: queue.submit(nobody, QUERY, queue_limit=1),
+        lambda: queue.recommend(nobody, QUERY, limit=1),
+        lambda: queue.submit(nobody, Work("f", {}), limit=1),
+        lambda: queue.cancel(nobody, queue.new_id()),
+        lambda: overdue.answer(nobody, ["x"]),
         lambda: results.get_job(nobody, queue.new_id()),
         lambda: fallback.model_info(nobody),
         lambda: fallback.popular(nobody, None, 1),
+        lambda: fallback.genres(nobody),
+        lambda: fallback.popular_lists(nobody, QUERY),
         lambda: fallback.live_workers(nobody),
     ):
         with pytest.raises(Unavailable):

@@ -1,27 +1,27 @@
-"""Worker processes on a real Redis: what they answer, what they refuse, and what their death costs."""
+"""Worker processes on a real Redis: what they answer, what they refuse, and what their death costs.
+
+What the queue promises whatever the jobs are is tested without a model: test_taking.py, test_leases.py …
+"""
 
 from __future__ import annotations
 
-import pickle
 import signal
-import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from subprocess import Popen
-from typing import Any
 
 import pytest
 import redis
-from rq import Callback, Queue, Retry
+from rq import Retry
 from rq.job import Job as RQJob
 from rq.registry import FailedJobRegistry, StartedJobRegistry
 
 from artifacts.model import Model
-from producer import codec, fallback, keys, queue, results
-from producer.schema import Job, Query, Status
-from tests.services import running, stop, wait_for, worker
+from producer import codec, fallback, keys, results
+from producer.jobs import Status
+from tests.jobs import enqueue, finished, submit
+from tests.services import stop, wait_for, worker
 
 
 @pytest.fixture
@@ -36,34 +36,13 @@ def a_worker(redis_url: str, connection: redis.Redis, models_dir: Path, log: Pat
         yield process
 
 
-def slow_worker(redis_url: str, models_dir: Path, log: Path) -> AbstractContextManager[Popen[bytes]]:
-    environment = {"REDIS_URL": redis_url, "ARTIFACTS_DIR": str(models_dir)}
-    return running([sys.executable, "-m", "tests.slow_worker"], log, environment)
-
-
-def submit(connection: redis.Redis, **query: Any) -> Job:
-    return queue.submit(connection, Query.model_validate(query), queue_limit=1000)
-
-
-def finished(connection: redis.Redis, job_id: str, deadline_s: float = 20.0) -> Job:
-    def look() -> Job | None:
-        job = results.get_job(connection, job_id)
-        return job if job.status.is_final else None
-
-    return wait_for(look, f"job {job_id}", deadline_s)
-
-
-def enqueue(connection: redis.Redis, function: str, *args: Any, **options: Any) -> str:
-    """Enqueue by RQ's own Queue, as anybody may who can write to Redis."""
-    rq_queue = Queue(keys.INTERACTIVE, connection=connection, serializer=codec.RQSerializer)
-    chosen: dict[str, Any] = {"timeout": keys.JOB_TIMEOUT_S, "retry": Retry(max=keys.RETRIES), **options}
-    return str(rq_queue.enqueue_call(function, args=args, **chosen).id)
+slow_worker = partial(worker, module="tests.slow_worker")
 
 
 @pytest.mark.usefixtures("a_worker")
 def test_a_song_of_the_catalogue_gives_its_neighbours(connection: redis.Redis, demo_model: Model) -> None:
     track = demo_model.track(100)
-    found = finished(connection, submit(connection, seeds=[{"track_id": track["track_id"]}], limit=7).id)
+    found = finished(connection, submit(connection, seeds=[{"track_id": track["track_id"]}], limit=7))
     assert found.status is Status.SUCCEEDED
     assert found.result
     result = found.result
@@ -82,9 +61,9 @@ def test_a_song_of_the_catalogue_gives_its_neighbours(connection: redis.Redis, d
 def test_a_song_by_its_name_is_the_same_as_by_its_id(connection: redis.Redis, demo_model: Model) -> None:
     row = next(r for r in range(len(demo_model)) if len(demo_model.artists_of(r)) == 1)
     track = demo_model.track(demo_model.rows_of_name(demo_model.name[row], demo_model.artists_of(row)[0])[0])
-    by_id = finished(connection, submit(connection, seeds=[{"track_id": track["track_id"]}]).id).result
+    by_id = finished(connection, submit(connection, seeds=[{"track_id": track["track_id"]}])).result
     seed = {"name": f"  {track['name'].upper()} ", "artist": track["artists"][0].lower()}
-    by_name = finished(connection, submit(connection, seeds=[seed]).id).result
+    by_name = finished(connection, submit(connection, seeds=[seed])).result
     assert by_id
     assert by_name
     assert by_name.tracks == by_id.tracks
@@ -93,7 +72,7 @@ def test_a_song_by_its_name_is_the_same_as_by_its_id(connection: redis.Redis, de
 
 @pytest.mark.usefixtures("a_worker")
 def test_an_unknown_song_gives_popular_tracks_and_says_so(connection: redis.Redis) -> None:
-    found = finished(connection, submit(connection, seeds=[{"name": "(((no such song***"}], limit=5).id)
+    found = finished(connection, submit(connection, seeds=[{"name": "(((no such song***"}], limit=5))
     assert found.result
     assert (found.result.strategy, found.result.degraded) == ("popular", True)
     assert [t.track_id for t in found.result.tracks] == [
@@ -104,15 +83,15 @@ def test_an_unknown_song_gives_popular_tracks_and_says_so(connection: redis.Redi
 
 @pytest.mark.usefixtures("a_worker")
 def test_the_answer_lies_under_our_key_alone_and_expires(connection: redis.Redis) -> None:
-    job = submit(connection, seeds=[{"name": "nothing"}])
-    finished(connection, job.id)
-    key = keys.RESULT.format(job_id=job.id)
+    job_id = submit(connection, seeds=[{"name": "nothing"}])
+    finished(connection, job_id)
+    key = keys.RESULT.format(job_id=job_id)
     packed = connection.get(key)
     assert isinstance(packed, bytes)
     assert codec.unpack(packed)["ok"]["strategy"] == "popular"
     assert 0 < connection.ttl(key) <= keys.RESULT_TTL_S
-    assert 0 < connection.ttl(RQJob.key_for(job.id)) <= keys.RESULT_TTL_S
-    stored = RQJob.fetch(job.id, connection=connection, serializer=codec.RQSerializer)
+    assert 0 < connection.ttl(RQJob.key_for(job_id)) <= keys.RESULT_TTL_S
+    stored = RQJob.fetch(job_id, connection=connection, serializer=codec.RQSerializer)
     assert stored.return_value() is None
     assert connection.zcard("rq:wip:interactive") == 0
     assert connection.llen("rq:queue:interactive") == 0
@@ -127,42 +106,11 @@ def test_another_function_is_refused(connection: redis.Redis, tmp_path: Path) ->
     assert not victim.exists()
 
 
-class _Touch:
-    """Touches a file when it is unpickled."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
-        return (Path.touch, (Path(self.path),))
-
-
-@pytest.mark.usefixtures("a_worker")
-def test_a_pickled_job_is_refused_unread(connection: redis.Redis, tmp_path: Path) -> None:
-    victim = tmp_path / "touched"
-    rq_queue = Queue(keys.INTERACTIVE, connection=connection)  # RQ's default: pickle
-    job_id = str(rq_queue.enqueue(keys.RECOMMEND, _Touch(str(victim))).id)
-    assert finished(connection, job_id).status is Status.FAILED
-    assert job_id in FailedJobRegistry(keys.INTERACTIVE, connection=connection).get_job_ids()
-    assert not victim.exists()
-    pickle.loads(pickle.dumps(_Touch(str(victim))))
-    assert victim.exists()  # it would have
-
-
-@pytest.mark.usefixtures("a_worker")
-def test_callbacks_and_rqs_webhooks_are_not_carried_out(connection: redis.Redis, tmp_path: Path) -> None:
-    payload = {"seeds": [{"name": "x"}]}
-    rq_queue = Queue(keys.INTERACTIVE, connection=connection, serializer=codec.RQSerializer)
-    job_id = str(rq_queue.enqueue(keys.RECOMMEND, payload, on_failure=Callback("tests.slow_worker.poison")).id)
-    assert finished(connection, job_id).status is Status.FAILED
-    assert finished(connection, submit(connection, **payload).id).status is Status.SUCCEEDED  # it is still there
-
-
 @pytest.mark.usefixtures("a_worker")
 def test_a_misspelt_song_is_found_and_says_how_sure_it_is(connection: redis.Redis, demo_model: Model) -> None:
     row = next(r for r in range(len(demo_model)) if len(demo_model.name[r]) > 15 and demo_model.name[r].isascii())
     name, artist = demo_model.name[row], demo_model.artists_of(row)[0]
-    found = finished(connection, submit(connection, seeds=[{"name": name[:5] + name[6:], "artist": artist}]).id).result
+    found = finished(connection, submit(connection, seeds=[{"name": name[:5] + name[6:], "artist": artist}])).result
     assert found
     assert (found.strategy, found.degraded) == ("fuzzy", False)
     assert found.seeds[0].name == name
@@ -191,30 +139,6 @@ def test_a_message_of_another_release_fails_with_its_field(connection: redis.Red
     assert (job.error.code, job.error.pointer) == ("invalid-request", "/limit")
 
 
-def test_what_fails_is_tried_three_times_then_kept(
-    redis_url: str, connection: redis.Redis, models_dir: Path, log: Path
-) -> None:
-    with slow_worker(redis_url, models_dir, log):
-        for function in ("broken", "unpackable"):
-            job_id = enqueue(connection, f"tests.slow_worker.{function}", failure_ttl=keys.FAILURE_TTL_S)
-            assert finished(connection, job_id).status is Status.FAILED
-            stored = RQJob.fetch(job_id, connection=connection, serializer=codec.RQSerializer)
-            assert stored.retries_left == 0
-            latest = stored.latest_result()
-            assert latest
-            assert ("on purpose" if function == "broken" else "cannot be packed") in (latest.exc_string or "")
-            assert job_id in FailedJobRegistry(keys.INTERACTIVE, connection=connection).get_job_ids()
-    assert log.read_text().count("RuntimeError: broken on purpose") == 3
-
-
-def test_a_job_that_takes_too_long_is_stopped(
-    redis_url: str, connection: redis.Redis, models_dir: Path, log: Path
-) -> None:
-    with slow_worker(redis_url, models_dir, log):
-        job_id = enqueue(connection, "tests.slow_worker.nap", 60, timeout=1, retry=None)
-        assert finished(connection, job_id).status is Status.FAILED
-
-
 def test_a_worker_killed_in_the_middle_of_a_job_costs_no_job(
     redis_url: str, connection: redis.Redis, models_dir: Path, log: Path
 ) -> None:
@@ -228,35 +152,15 @@ def test_a_worker_killed_in_the_middle_of_a_job_costs_no_job(
     assert StartedJobRegistry(keys.INTERACTIVE, connection=connection).get_job_ids(cleanup=False) == []
 
 
-def test_a_worker_killed_between_taking_and_starting_a_job_costs_no_job(
-    redis_url: str, connection: redis.Redis, models_dir: Path, log: Path
-) -> None:
-    job = submit(connection, seeds=[{"name": "x"}])
-    # Where such a death leaves a job: moved out of its queue, in no registry.
-    connection.lmove("rq:queue:interactive", "rq:queue:interactive:intermediate")
-    with worker(redis_url, models_dir, log):
-        assert finished(connection, job.id, 30).status is Status.SUCCEEDED
-    assert connection.llen("rq:queue:interactive:intermediate") == 0
-
-
-def _dead_or_final(process: Popen[bytes], connection: redis.Redis, job_id: str) -> bool:
-    return process.poll() is not None or results.get_job(connection, job_id).status.is_final
-
-
 def test_a_poison_job_fails_and_its_neighbour_is_answered(
     redis_url: str, connection: redis.Redis, models_dir: Path, log: Path
 ) -> None:
-    poison = enqueue(connection, "tests.slow_worker.poison", timeout=1, retry=Retry(max=1))
-    neighbour = submit(connection, seeds=[{"name": "x"}])
-    deaths = 0
-    while not results.get_job(connection, poison).status.is_final:
-        assert deaths < 4, f"see {log}"
-        with slow_worker(redis_url, models_dir, log) as process:
-            wait_for(partial(_dead_or_final, process, connection, poison), "a death, or the end of it")
-        deaths += 1
-    assert results.get_job(connection, poison).status is Status.FAILED
-    with worker(redis_url, models_dir, log):
-        assert finished(connection, neighbour.id).status is Status.SUCCEEDED
+    with slow_worker(redis_url, models_dir, log):
+        poison = enqueue(connection, "tests.slow_worker.poison", timeout=1, retry=Retry(max=1))
+        neighbour = submit(connection, seeds=[{"name": "x"}])
+        assert finished(connection, neighbour, 40).status is Status.SUCCEEDED
+        assert finished(connection, poison, 40).status is Status.FAILED
+    assert log.read_text().count("ended (exit code 9); starting it again") == 2
 
 
 def test_sigterm_finishes_the_job_in_hand(redis_url: str, connection: redis.Redis, models_dir: Path, log: Path) -> None:
@@ -266,8 +170,17 @@ def test_sigterm_finishes_the_job_in_hand(redis_url: str, connection: redis.Redi
         later = submit(connection, seeds=[{"name": "x"}])
         assert stop(process) == 0
     assert results.get_job(connection, job_id).status is Status.SUCCEEDED
-    assert results.get_job(connection, later.id).status is Status.QUEUED
+    assert results.get_job(connection, later).status is Status.QUEUED
     assert fallback.live_workers(connection) == 0
+
+
+def test_the_service_runs_on_rqs_own_loop_too(
+    redis_url: str, connection: redis.Redis, models_dir: Path, log: Path
+) -> None:
+    with worker(redis_url, models_dir, log, "--one-by-one"):
+        jobs = [submit(connection, seeds=[{"name": f"song {n}"}], limit=3) for n in range(5)]
+        assert {finished(connection, job_id).status for job_id in jobs} == {Status.SUCCEEDED}
+        assert all(results.get_job(connection, job_id).result for job_id in jobs)
 
 
 def test_a_worker_without_a_model_says_what_to_do(redis_url: str, tmp_path: Path, log: Path) -> None:
