@@ -1,19 +1,28 @@
-"""The Flask app: thin, stateless but for its connection pool."""
+"""The Flask app: thin, stateless but for its connection pool; and the front that serves it."""
 
 from __future__ import annotations
 
-from flask import Response, jsonify
 from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 
 import settings
 import telemetry
-from api import errors
+from api import auth, errors, headers, keys, limits, tracing
+from api.batches import BatchBody, batches
+from api.catalogue import catalogue
+from api.contract import describe
+from api.docs import docs
+from api.front import MAX_BATCH_BYTES, Front
+from api.jobs import jobs
+from api.json_body import require_json
+from api.model import model
 from api.ops import ops
-from api.routes import QUEUE_LIMIT, REDIS, require_json, routes
-from producer import connections
+from api.parameters import refuse_unknown_parameters, refuse_what_did_not_arrive
+from api.plain import plain
+from api.service import FILES, QUEUE_LIMIT, REDIS
+from producer import connections, overdue
+from producer.public import PublicFiles
 
-MAX_BODY_BYTES = 1_000_000
 VERSION = "0.1.0"
 
 
@@ -27,33 +36,38 @@ def create_app(config: settings.Settings) -> OpenAPI:
     app = OpenAPI(
         __name__,
         info=Info(title="Segue", version=VERSION, description="Songs that sound like the songs you name."),
+        security_schemes={"key": {"type": "http", "scheme": "bearer", "description": "An API key: segue_…"}},
+        openapi_extensions={"security": [{"key": []}] if config.asks_for_keys else []},
         doc_ui=False,
         validation_error_callback=errors.invalid_fields,
         static_folder=None,
     )
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BATCH_BYTES  # the front has bounded it, by address
     app.config[QUEUE_LIMIT] = config.queue_limit
     app.extensions[REDIS] = connections.quick(config.redis_url, config.redis_timeout_s, 2 * config.api_threads)
+    app.extensions[FILES] = PublicFiles(config.models_dir)
+    app.url_map.merge_slashes = False  # //v1 is no address of ours, and no redirect is problem JSON
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it; fields stay in our order
     errors.register(app)
-    app.before_request(require_json)
-    app.after_request(_security_headers)
-    app.register_api(routes)
-    app.register_blueprint(ops)
-    app.add_url_rule("/openapi.json", "openapi", lambda: jsonify(app.api_doc))
+    tracing.register(app, telemetry.REQUEST_ID)
+    headers.register(app, config.origins)
+    known = keys.Known(app.extensions[REDIS]) if config.asks_for_keys else None
+    auth.register(app, known, config.rate_per_s, config.rate_burst)
+    limits.register(app)
+    for look in (refuse_what_did_not_arrive, require_json, refuse_unknown_parameters):
+        app.before_request(look)
+    for contract in (jobs, batches, catalogue, model):
+        app.register_api(contract)
+    describe(app, BatchBody)
+    for blueprint in (plain, docs, ops):
+        app.register_blueprint(blueprint)
     return app
 
 
-def from_environment() -> OpenAPI:
-    """Return the app with the settings of the environment: what the WSGI server calls in each of its processes."""
+def from_environment() -> Front:
+    """Return what serves, with the settings of the environment: each of the server's processes calls this once."""
     config = settings.load()
     telemetry.configure(config.log_level, config.log_format)
-    return create_app(config)
-
-
-def _security_headers(response: Response) -> Response:
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Referrer-Policy"] = "no-referrer"
-    if response.mimetype == "text/html":
-        response.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'self'; frame-ancestors 'none'"
-    return response
+    app = create_app(config)
+    redis = app.extensions[REDIS]
+    return Front(app, str(config.redis_url), config.api_threads, tend=lambda: overdue.answer_due(redis))

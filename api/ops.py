@@ -5,8 +5,8 @@ from __future__ import annotations
 from flask import Blueprint, Response, jsonify, render_template
 
 from api.errors import problem
-from api.routes import connection
-from producer import fallback
+from api.service import connection
+from producer import fallback, queue
 
 ops = Blueprint("ops", __name__)
 
@@ -24,7 +24,8 @@ def readyz() -> Response:
     workers = fallback.live_workers(connection())
     if workers == 0:
         return problem("no-workers", "jobs are taken, but nobody is there to work them off")
-    return jsonify({"status": "ok", "workers": workers, "model": info.version})
+    waiting = queue.waiting(connection())
+    return jsonify({"status": "ok", "workers": workers, "waiting": waiting, "model": info.version})
 
 
 @ops.get("/")

@@ -7,8 +7,7 @@ from Redis) and the OpenAPI document. Validation is strict: "5" is no number, an
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -16,7 +15,7 @@ MAX_SEEDS = 50
 MAX_LIMIT = 100
 MAX_POPULAR = 50
 
-NOT_YET = frozenset({"deadline_s", "webhook"})
+NOT_YET = frozenset({"webhook"})
 """Fields of the contract that a later release will honour. Until then they are refused, never ignored."""
 
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
@@ -27,11 +26,19 @@ Between = Annotated[list[float], Field(min_length=2, max_length=2)]
 StrategyName = Literal["catalogue", "spotify", "fuzzy", "genre", "popular"]
 
 
-class _Message(BaseModel):
+class Message(BaseModel):
+    """What all of them have in common: nothing unknown, nothing converted, nothing changed afterwards."""
+
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
-class Features(_Message):
+class Answer(Message):
+    """What is read back from Redis: a field that another release added must not make it unreadable."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class Features(Message):
     """A song by its audio features. What is left out is imputed, and the answer says so."""
 
     danceability: Share | None = None
@@ -53,7 +60,7 @@ class Features(_Message):
         return self
 
 
-class Seed(_Message):
+class Seed(Message):
     """A song to start from: `track_id` (an id, a Spotify URI or URL), `name` with or without `artist`, or `features`.
 
     A negative `weight` makes it a song to keep away from.
@@ -75,7 +82,7 @@ class Seed(_Message):
         return self
 
 
-class Filters(_Message):
+class Filters(Message):
     """Conditions that every track of the answer meets. A track whose value is unknown does not pass."""
 
     year: Between | None = Field(None, description="Least and greatest, both included.")
@@ -84,7 +91,7 @@ class Filters(_Message):
     duration_ms: Between | None = Field(None, description="Least and greatest.")
     genres: list[ShortText] | None = Field(None, min_length=1, max_length=50, description="One of these is enough.")
     key: list[Annotated[int, Field(ge=0, le=11)]] | None = Field(None, min_length=1, max_length=12)
-    mode: Literal[0, 1] | None = Field(None, description="1 major, 0 minor.")
+    mode: Annotated[int, Field(ge=0, le=1)] | None = Field(None, description="1 major, 0 minor.")
     explicit: bool | None = None
     exclude_artists: list[ShortText] = Field(default_factory=list, max_length=200, description="By name.")
     exclude_tracks: list[ShortText] = Field(default_factory=list, max_length=1000, description="By id, URI or URL.")
@@ -113,7 +120,7 @@ def filters_beyond(filters: Filters, coverage: Mapping[str, float], genres: Coll
     return lacking or [(f"/filters/genres/{i}", f"this model has no genre {genre!r}") for i, genre in unknown]
 
 
-class Weights(_Message):
+class Weights(Message):
     """How much each part of the score counts; what is not given keeps its default (docs/reference/features.md)."""
 
     danceability: Weight | None = None
@@ -131,7 +138,7 @@ class Weights(_Message):
     popularity: Annotated[float, Field(ge=-0.5, le=2)] | None = None
 
 
-class Query(_Message):
+class Query(Message):
     """A request for recommendations."""
 
     seeds: list[Seed] = Field(min_length=1, max_length=MAX_SEEDS, description="Songs that the answer should be like.")
@@ -153,6 +160,9 @@ class Query(_Message):
     )
     max_per_artist: int = Field(
         2, ge=1, le=10, description="Tracks of one artist among any ten that follow each other."
+    )
+    deadline_s: float = Field(
+        30, ge=1, le=600, description="Seconds after which a fallback answers, if nothing better has."
     )
     metadata: dict[
         Annotated[str, StringConstraints(max_length=40)], Annotated[str, StringConstraints(max_length=500)]
@@ -176,7 +186,7 @@ class Query(_Message):
         return self
 
 
-class Track(_Message):
+class Track(Answer):
     """A track as every answer shows it. None: the catalogue does not know."""
 
     track_id: str
@@ -193,7 +203,7 @@ class Track(_Message):
     spotify_url: str | None
 
 
-class Reason(_Message):
+class Reason(Answer):
     """A part of a track's score, less what an average track of the catalogue gets for it."""
 
     part: str
@@ -211,7 +221,7 @@ class RankedTrack(Track):
     reasons: list[Reason] = Field(default_factory=list, description="With explain: they sum to score − mean score.")
 
 
-class Alternative(_Message):
+class Alternative(Answer):
     """Another song that may have been meant."""
 
     track_id: str
@@ -220,7 +230,7 @@ class Alternative(_Message):
     match: float
 
 
-class SeedMatch(_Message):
+class SeedMatch(Answer):
     """What became of a seed. `track_id` None: by features, or not found, and then `match` is 0."""
 
     track_id: str | None
@@ -232,7 +242,7 @@ class SeedMatch(_Message):
     alternatives: list[Alternative] = Field(default_factory=list, description="Did you mean …?")
 
 
-class Attempt(_Message):
+class Attempt(Answer):
     """A strategy that was tried."""
 
     strategy: str
@@ -241,7 +251,7 @@ class Attempt(_Message):
     ms: float
 
 
-class Result(_Message):
+class Result(Answer):
     """An answer. `degraded` says that it is second best, `strategy` who made it."""
 
     model: str = Field(description="The version of the model that answered.")
@@ -254,75 +264,3 @@ class Result(_Message):
     tracks: list[RankedTrack]
     warnings: list[str]
     notice: str | None = Field(description="What to know of the catalogue: that its songs are invented, say.")
-
-
-class Status(StrEnum):
-    """Where a job stands. A final status never changes."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    CANCELED = "canceled"
-
-    @property
-    def is_final(self) -> bool:
-        """Whether the job is over."""
-        return self not in (Status.QUEUED, Status.RUNNING)
-
-
-class JobError(_Message):
-    """Why a job failed."""
-
-    code: str
-    detail: str
-    pointer: str = ""
-
-
-class Links(_Message):
-    """Where to ask on."""
-
-    self: str
-
-
-class Job(_Message):
-    """A job as clients see it; times are ISO 8601 in UTC."""
-
-    id: str
-    type: Literal["recommendation"] = "recommendation"
-    status: Status
-    created_at: str
-    started_at: str | None = None
-    finished_at: str | None = None
-    expires_at: str | None = None
-    links: Links
-    metadata: dict[str, str]
-    result: Result | None = None
-    error: JobError | None = None
-    warnings: list[str] = Field(default_factory=list)
-
-
-class PopularList(_Message):
-    """Popular tracks, precomputed with the model."""
-
-    model: str
-    genre: str | None
-    tracks: list[Track]
-    notice: str | None
-
-
-class ModelInfo(_Message):
-    """What the model in service holds."""
-
-    version: str
-    created_at: str
-    tracks: int
-    songs: int = Field(description="Tracks with the versions of one song counted once.")
-    artists: int
-    genres: list[str]
-    clusters: int
-    explained_variance: float = Field(description="Share of the cluster space's variance that the PCA keeps, 0–1.")
-    coverage: dict[str, float] = Field(description="Share of tracks that have each column, 0–1.")
-    source: dict[str, Any] = Field(description="What the model was trained from.")
-    synthetic: bool
-    notice: str | None

@@ -1,0 +1,105 @@
+"""What clients see of a job, and of a batch."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from producer.schema import Answer, Message, Result
+
+
+class Status(StrEnum):
+    """Where a job stands. A final status never changes."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the job is over."""
+        return self not in (Status.QUEUED, Status.RUNNING)
+
+
+class JobError(Answer):
+    """Why a job failed."""
+
+    code: str
+    detail: str
+    pointer: str = ""
+
+
+class Links(Message):
+    """Where to ask on. `cancel` is asked with DELETE."""
+
+    self: str
+    result: str
+    cancel: str
+
+    @classmethod
+    def of(cls, job_id: str) -> Links:
+        """Return the links of a job."""
+        path = f"/v1/jobs/{job_id}"
+        return cls(self=path, result=f"{path}/result", cancel=path)
+
+
+class Job(Message):
+    """A job as clients see it; times are ISO 8601 in UTC."""
+
+    id: str
+    type: Literal["recommendation"] = "recommendation"
+    status: Status
+    created_at: str
+    started_at: str | None = None
+    finished_at: str | None = None
+    expires_at: str | None = None
+    links: Links
+    metadata: dict[str, str]
+    result: Result | None = None
+    error: JobError | None = None
+    warnings: list[str] = Field(default_factory=list)
+
+
+class BatchCounts(Message):
+    """What became of a batch's requests."""
+
+    total: int
+    waiting: int = Field(description="Not over yet.")
+    succeeded: int
+    failed: int
+    canceled: int
+
+
+class BatchLinks(Message):
+    """Where to ask on."""
+
+    self: str
+    results: str
+    cancel: str
+    events: str
+
+    @classmethod
+    def of(cls, batch_id: str) -> BatchLinks:
+        """Return the links of a batch."""
+        path = f"/v1/batches/{batch_id}"
+        return cls(self=path, results=f"{path}/results", cancel=f"{path}/cancel", events=f"{path}/events")
+
+
+class Batch(Message):
+    """Many requests under one id; times are ISO 8601 in UTC. `succeeded`: each request has its answer or its error."""
+
+    id: str
+    type: Literal["batch"] = "batch"
+    status: Status
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+    expires_at: str | None
+    counts: BatchCounts
+    links: BatchLinks
+    metadata: dict[str, str]
+    warnings: list[str] = Field(default_factory=list)
