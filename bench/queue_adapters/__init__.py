@@ -1,0 +1,1 @@
+"""One system each: `client()` queues its jobs; its worker is started by `bench.queue_systems`."""
