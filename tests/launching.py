@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 import settings
-from tests.services import Client, stop, wait_for
+from tests.services import Client, is_gone, stop, wait_for
 
 _READY = re.compile(rb"^Segue is ready: (http://127\.0\.0\.1:\d+)$", re.M)
 
@@ -75,7 +75,7 @@ def launch(clone: Path, home: Path, *options: str, **environment: str) -> Iterat
 
 
 def gone(processes: list[psutil.Process]) -> None:
-    wait_for(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes), "their end")
+    wait_for(lambda: all(is_gone(process) for process in processes), "their end")
 
 
 def command_of(process: psutil.Process) -> str:

@@ -311,12 +311,13 @@ def test_redis_may_die_or_hang_in_the_middle(make: Maker, fake: FakeSpotify, tmp
     try:
         fake.token_script = [hang]
         began = time.monotonic()
-        assert spotify.find("Song").reason == "Redis failed (TimeoutError)"
+        assert spotify.find("Song").reason.startswith("Redis failed (")  # a time-out, or the fuse that it blew
         assert time.monotonic() - began < 2
         server.process.send_signal(signal.SIGCONT)
         wait_for(lambda: not hanging(), "the thread that asked", 5)
         fake.token_script, fake.search_script = [], [die]
-        assert spotify.find("Song").candidates  # it was answered, though nothing could be kept
+        # It was answered, though nothing could be kept; the fuse lets nobody through for a moment first.
+        wait_for(lambda: spotify.find("Song").candidates, "an answer", 5)
         assert spotify.find("Song").reason == "Redis failed (ConnectionError)"
     finally:
         server.process.kill()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,11 +9,12 @@ import pytest
 import redis
 
 from artifacts.model import Model
-from producer import fallback, queue, results
-from producer.schema import Job, Query, Result
+from producer import fallback
+from producer.schema import Result
 from tests.fakes import spotify_server
 from tests.fakes.spotify_server import CLIENT_ID, CLIENT_SECRET, FakeSpotify, error, track
-from tests.services import running, wait_for
+from tests.jobs import finished, submit
+from tests.services import wait_for, worker
 
 
 @pytest.fixture
@@ -27,9 +27,7 @@ def fake() -> Iterator[FakeSpotify]:
 def _worker(
     fake: FakeSpotify, redis_url: str, connection: redis.Redis, models_dir: Path, tmp_path: Path
 ) -> Iterator[None]:
-    environment = {
-        "REDIS_URL": redis_url,
-        "ARTIFACTS_DIR": str(models_dir),
+    credentials = {
         "SPOTIPY_CLIENT_ID": CLIENT_ID,
         "SPOTIPY_CLIENT_SECRET": CLIENT_SECRET,
         "SPOTIFY_API_URL": fake.api_url,
@@ -37,20 +35,14 @@ def _worker(
         "RECCOBEATS": "on",
         "RECCOBEATS_URL": fake.reccobeats_url,
     }
-    with running([sys.executable, "-m", "worker", "recommend"], tmp_path / "worker.log", environment):
+    with worker(redis_url, models_dir, tmp_path / "worker.log", **credentials):
         wait_for(lambda: fallback.live_workers(connection), f"a worker; see {tmp_path}/worker.log")
         yield
 
 
 def answer(connection: redis.Redis, name: str, artist: str | None = None) -> Result:
     seed = {"name": name} | ({"artist": artist} if artist else {})
-    job_id = queue.submit(connection, Query.model_validate({"seeds": [seed], "limit": 5}), queue_limit=10).id
-
-    def look() -> Job | None:
-        job = results.get_job(connection, job_id)
-        return job if job.status.is_final else None
-
-    result = wait_for(look, f"job {job_id}").result
+    result = finished(connection, submit(connection, seeds=[seed], limit=5)).result
     assert result
     return result
 

@@ -24,7 +24,6 @@ from tests.containers import (
     exec_form,
     image_command,
     image_copies,
-    image_environment,
     image_instructions,
     image_requirements,
     service_command,
@@ -149,12 +148,6 @@ def test_an_image_does_not_run_as_root(target: str) -> None:
     assert users == ["10001:10001"]
 
 
-def test_only_workers_are_held_to_one_blas_thread() -> None:
-    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    assert threads.items() <= image_environment("worker").items()
-    assert not threads.keys() & image_environment("training").keys()
-
-
 @contextmanager
 def answering(status: int) -> Iterator[int]:
     """Serve every request with this status on a free port of the loopback, which is given."""
@@ -265,6 +258,12 @@ def test_redis_keeps_accepted_jobs() -> None:
     assert "redis:/data" in compose_services()["redis"]["volumes"]
 
 
+def test_one_container_runs_as_many_workers_as_asked_for() -> None:
+    assert "deploy" not in compose_services()["worker"]
+    assert service_command("worker")[-2:] == ["--processes", "2"]
+    assert service_command("worker", env={"WORKERS": "5"})[-2:] == ["--processes", "5"]
+
+
 def test_only_training_writes_models() -> None:
     mounts = {
         name: volume.removeprefix("artifacts:/artifacts")
@@ -272,7 +271,7 @@ def test_only_training_writes_models() -> None:
         for volume in service.get("volumes", [])
         if volume.startswith("artifacts:")
     }
-    assert mounts == {"training": "", "worker": ":ro"}
+    assert mounts == {"training": "", "worker": ":ro", "api": ":ro"}
 
 
 @pytest.mark.parametrize("service", sorted(OUR_SERVICES | {"redis"}))

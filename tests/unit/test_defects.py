@@ -37,7 +37,7 @@ from tests.unit.scoring import BruteForce, Request, check, points_model
 from training import clusters
 from training.build import Built
 from worker import tasks
-from worker.models import HOLDER, Holder
+from worker.models import HOLDER, Holder, Loaded
 from worker.resolve import Outside
 
 ROOMS = ("api", "artifacts", "producer", "training", "worker")
@@ -302,11 +302,11 @@ WRONG_WEIGHTS = [0, 11, "1", float("nan"), float("inf")]
 def test_defect_16_a_wrong_value_is_said_to_be_one(model: Model, payload: Any) -> None:
     with pytest.raises(ValidationError):
         Query.model_validate(payload)
-    held, HOLDER._model = HOLDER._model, model
+    held, HOLDER._loaded = HOLDER._loaded, Loaded(model, {}, [])
     try:
         said = tasks.recommend(payload)
     finally:
-        HOLDER._model = held
+        HOLDER._loaded = held
     assert said["error"]["code"] == "invalid-request"
     assert said["error"]["detail"]
 

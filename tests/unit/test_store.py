@@ -25,7 +25,7 @@ from training.build import Built
 ROOT = Path(__file__).parents[2]
 ABOUT: dict[str, Any] = {
     **{"source": builders.SOURCE, "tracks": 3, "songs": 3, "artists": 1, "genres": ["rock"], "clusters": 1},
-    **{"coverage": {}, "metrics": {}, "notice": None},
+    **{"coverage": {}, "metrics": {"explained_variance": 0.92}, "notice": None},
 }
 ARRAYS = {
     "numbers": np.arange(12, dtype=np.float32).reshape(3, 4),
@@ -122,6 +122,39 @@ def test_a_damaged_byte_is_found_and_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"numbers\.npy: damaged"):
         store.open_arrays(tmp_path, version)
     store.open_arrays(tmp_path, version, verify=False)
+
+
+@pytest.mark.parametrize("name", ["popular", "model"])
+def test_a_damaged_public_file_is_found_and_named(tmp_path: Path, name: str) -> None:
+    version = publish(tmp_path)
+    path = tmp_path / version / "public" / f"{name}.json"
+    for content in (path.read_bytes() + b" ", b"", None):
+        if content is None:
+            path.unlink()
+        else:
+            path.write_bytes(content)
+        with pytest.raises(ModelError, match=rf"{name}\.json"):
+            store.open_arrays(tmp_path, version)
+        with pytest.raises(ModelError, match=rf"{name}\.json"):
+            store.read_public(tmp_path, version, name)
+        assert store.find(tmp_path, builders.SOURCE) is None
+    store.open_arrays(tmp_path, version, verify=False)
+
+
+def test_all_that_is_wrong_is_found_at_once(tmp_path: Path) -> None:
+    version = publish(tmp_path)
+    assert store.problems(tmp_path, version) == []
+    put_array(tmp_path / version, "numbers", npy(np.zeros((4, 3), np.float32)))
+    (tmp_path / version / "ids.npy").write_bytes(b"rubbish")
+    (tmp_path / version / "none.npy").unlink()
+    (tmp_path / version / "public" / "popular.json").write_text("{}")
+    found = store.problems(tmp_path, version)
+    assert [Path(problem.partition(": ")[0]).name for problem in found] == [
+        *("numbers.npy", "ids.npy", "none.npy", "popular.json")
+    ]
+    (tmp_path / version).rename(tmp_path / OUTSIDE)
+    assert store.problems(tmp_path, OUTSIDE)[0].endswith(f"its manifest is of version {version}")
+    assert len(store.problems(tmp_path, version)) == 1
 
 
 @pytest.mark.parametrize("verify", [True, False])
@@ -245,6 +278,9 @@ def test_promoting_and_rolling_back(tmp_path: Path) -> None:
     with pytest.raises(ModelError):
         store.promote(tmp_path, newer)
     assert store.current(tmp_path) == older
+    (tmp_path / "CURRENT").write_text("rubbish")
+    store.promote(tmp_path, older)
+    assert store.current(tmp_path) == older, "a pointer that cannot be read can be replaced"
 
 
 def test_the_same_twice_within_a_second_is_one_version(tmp_path: Path) -> None:
@@ -306,7 +342,8 @@ def test_a_version_is_plain_arrays_and_json(published: tuple[Path, str]) -> None
             assert not np.load(path, allow_pickle=False).dtype.hasobject
         else:
             json.loads(path.read_text(encoding="utf-8"))
-    assert {path.name for path in files if path.parent.name == "public"} == {"popular.json", "genres.json"}
+    shown = {path.stem for path in files if path.parent.name == "public"}
+    assert shown == {"model", "popular", "genres"} == store.manifest_of(*published).public.keys()
 
 
 def altered(built: Built, name: str, change: Callable[[Any], Any]) -> Built:

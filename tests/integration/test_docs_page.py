@@ -1,0 +1,67 @@
+"""The page /docs in a real browser: it shows the contract, from our own host alone, under its own strict policy."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, expect, sync_playwright
+
+from tests import services
+from tests.services import Service
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Iterator[Service]:
+    with services.service(tmp_path_factory.mktemp("page"), models_dir) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium on this machine: apt install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+def test_the_policy_allows_no_inline_script_and_no_other_host(service: Service) -> None:
+    page = service.client.get("/docs")
+    policy = page.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert "://" not in policy
+    text = page.body.decode()
+    assert re.findall(r"<script(?! src=\"/docs/[a-z.-]+\")", text) == []
+    assert not re.search(r"\son\w+=|style=|https?://", text)
+    for name in ("swagger-ui.css", "swagger-ui-bundle.js", "start.js"):
+        assert service.client.get(f"/docs/{name}").status == 200
+    for name in ("docs.html", "swagger-ui.html", "..%2F__init__.py", "index.html"):
+        assert service.client.get(f"/docs/{name}").status == 404
+
+
+def test_chromium_shows_the_contract_and_tries_it(service: Service, browser: Browser) -> None:
+    page = browser.new_page()
+    said: list[str] = []
+    asked: set[str] = set()
+    page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: asked.add(urlsplit(request.url).netloc))
+    page.goto(service.client.address + "/docs")
+    expect(page.get_by_text("/v1/recommendations").first).to_be_visible()
+    expect(page.get_by_text("Ask for recommendations").first).to_be_visible()
+    page.get_by_text("The model in service").first.click()
+    page.get_by_role("button", name="Execute").first.click()
+    expect(page.get_by_text("explained_variance").first).to_be_visible()
+    page.close()
+    assert said == []
+    assert asked - {""} == {urlsplit(service.client.address).netloc}
