@@ -136,6 +136,7 @@ def _serve(
         workers = ["-m", "worker", "recommend", "--processes", str(options.workers)]
         children.append(Child("worker", workers, environment))
         _check_port(config.host, options.port)
+        children.append(Child("webhooks", ["-m", "worker", "webhooks"], environment))
         children.append(Child("api", ["-m", "api", "serve"], environment))
         pids = [own.process.pid] if own else []
         register([*pids, *(child.process.pid for child in children)])

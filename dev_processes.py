@@ -159,4 +159,7 @@ def _is_ours(pid: int, home: Path) -> bool:
         )
     except (OSError, subprocess.SubprocessError):
         return False
-    return any(mark in shown.stdout for mark in ("-m worker recommend", "-m api serve", str(home / "redis")))
+    return any(
+        mark in shown.stdout
+        for mark in ("-m worker recommend", "-m worker webhooks", "-m api serve", str(home / "redis"))
+    )

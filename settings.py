@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qs, urlsplit
@@ -90,6 +91,20 @@ class Settings(BaseSettings):
     reccobeats_url: str = Field(
         "https://api.reccobeats.com", pattern="^https?://", description="ReccoBeats, or a proxy of it."
     )
+    webhook_allow_networks: str = Field(
+        "",
+        description="Networks (CIDR, joined by commas) of private webhook receivers; those may use http and any port.",
+    )
+    webhook_ports: str = Field(
+        "443,8443", description="Ports that webhooks to the public Internet may go to, joined by commas."
+    )
+    webhook_allow_http: Literal["on", "off"] = Field(
+        "off", description="on lets webhooks go to the public Internet without TLS, on WEBHOOK_PORTS."
+    )
+    webhook_proxy_url: SecretStr = Field(
+        SecretStr(""),
+        description="An HTTP proxy that webhooks go through (http://user:password@host:port); unset: straight.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="The least level logged.")
     log_format: Literal["text", "json"] = Field("text", description="text for people, json for log collectors.")
     dataset_url: str = Field(DATASET_URL, description="Where run.sh downloads a data set from when it has none.")
@@ -120,6 +135,35 @@ class Settings(BaseSettings):
         if not set(names) <= set(STRATEGIES) or len(set(names)) < len(names):
             raise ValueError(f"names of {', '.join(STRATEGIES)}, each at most once")
         return ",".join(names)
+
+    @field_validator("webhook_allow_networks")
+    @classmethod
+    def _names_networks(cls, value: str) -> str:
+        for part in value.split(",") if value else ():
+            try:
+                ip_network(part.strip())
+            except ValueError:
+                raise ValueError("networks like 10.1.0.0/16 or fd00:1::/64, joined by commas") from None
+        return value
+
+    @field_validator("webhook_ports")
+    @classmethod
+    def _names_ports(cls, value: str) -> str:
+        if not all(port.strip().isdecimal() and 0 < int(port) < 2**16 for port in value.split(",")):
+            raise ValueError("ports from 1 to 65535, joined by commas")
+        return value
+
+    @field_validator("webhook_proxy_url")
+    @classmethod
+    def _leads_to_a_proxy(cls, value: SecretStr) -> SecretStr:
+        try:
+            parts = urlsplit(value.get_secret_value())
+            good = parts.scheme == "http" and parts.hostname and parts.port and parts.path in ("", "/")
+        except ValueError:
+            good = False
+        if value.get_secret_value() and not good:
+            raise ValueError("should be like http://proxy:4750 or http://user:password@proxy:4750")
+        return value
 
     @field_validator("redis_url")
     @classmethod

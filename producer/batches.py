@@ -17,6 +17,7 @@ from producer.jobs import Batch, BatchCounts, BatchLinks, Status
 from producer.queue import Rate, Work, accepted, idempotency, new_id, now_text, record
 from producer.results import later, missing
 from producer.scripts import ADD_PARTS, FINISH, OPEN_BATCH
+from producer.webhooks import Webhook
 
 PART = 4
 """Requests in a part: some 5 ms of work, which is what an interactive job may have to wait for."""
@@ -34,11 +35,13 @@ def submit(
     idempotency_key: str | None = None,
     caller: str = "",
     rate: Rate | None = None,
+    webhook: Webhook | None = None,
 ) -> tuple[str, bool]:
     """Queue a batch. → its id, and whether it is new: under an idempotency key that was seen it is the first one.
 
     items: each `custom_id` and `query`, the fields of a `schema.Query`, unchecked: the worker checks them, and what is
     wrong with one stands in its line of the results; or `error` instead. limit: how many jobs may wait on BULK.
+    webhook: where to tell of its end; an address that `addresses.check` allows.
 
     Raises: KeyReused, RateLimited, QueueFull, Unavailable; BadMessage: more than MAX_BATCH_BYTES. Sent again under its
     key, it completes what was begun.
@@ -60,7 +63,8 @@ def submit(
         for payload in payloads
     ]
     batch_id = new_id()
-    whole = codec.pack([list(items), metadata], most=codec.MAX_BATCH_BYTES)
+    packed_webhook = webhook.packed() if webhook else None
+    whole = codec.pack([list(items), metadata], most=codec.MAX_BATCH_BYTES) + (packed_webhook or b"")
     with translated():
         outcome = OPEN_BATCH(
             connection,
@@ -76,6 +80,8 @@ def submit(
             ttl=2 * keys.BATCH_TTL_S,
             idempotency=idempotency(caller, idempotency_key, whole),
             rate=rate and rate.given,
+            caller=caller,
+            webhook=packed_webhook,
         )
         found = accepted(outcome)
         batch = found or batch_id

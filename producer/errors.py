@@ -4,6 +4,7 @@ ProducerError
 ├── InvalidRequest    the request itself is wrong; the same request will fail again
 ├── QueueFull         too many jobs wait, or Redis has no room; try again later
 ├── RateLimited       this caller asks too often; try again after `retry_after_s`
+├── UnsafeUrl         webhooks are not sent to this address
 ├── KeyReused         another request came under the same Idempotency-Key
 ├── NotFound          no such job, list or genre
 ├── Expired           there was such a job, and its result is no longer kept
@@ -23,6 +24,12 @@ class ProducerError(Exception):
 
     code: ClassVar[str] = "internal"
     retryable: ClassVar[bool] = False
+
+
+class InvalidRequest(ProducerError):
+    """The request is wrong in a way that its shape does not show; the same one will fail again."""
+
+    code = "invalid-request"
 
 
 class QueueFull(ProducerError):
@@ -51,6 +58,20 @@ class KeyReused(ProducerError):
     """The Idempotency-Key was used for another request already."""
 
     code = "idempotency-key-reused"
+
+
+class UnsafeUrl(ProducerError):
+    """Webhooks are not sent to this address. reason: which rule says so, for the log and nobody else."""
+
+    code = "unsafe-url"
+
+    def __init__(self, reason: str) -> None:
+        # One text for all reasons: else callers could learn from us what lives in our network.
+        super().__init__(
+            "webhooks go to https addresses of the public Internet, on the ports that the operator allows; "
+            "this one cannot be used"
+        )
+        self.reason = reason
 
 
 class NotFound(ProducerError):

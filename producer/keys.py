@@ -66,6 +66,44 @@ ids `<batch id>-0`, `-1` …"""
 RATE = "segue:rate:{caller}"
 """Hash: the token bucket of a caller's submissions; absent is full. Expires when it would be full again."""
 
+WEBHOOK_OUTBOX = "segue:webhooks:outbox"
+"""List: jobs and batches that ended and that somebody is to be told of, written in the step that ends them. Each is a
+msgpack map of its own, because a script writes it, which has no codec."""
+
+WEBHOOK_WANTS = "segue:webhooks:wants:{caller}"
+"""`thin` or `full`: whether a caller's registered endpoints want to be told, of answers, too. Absent: of nothing."""
+
+WEBHOOK_ENDPOINTS = "segue:webhooks:endpoints:{caller}"
+"""Set: the ids of a caller's registered endpoints."""
+
+WEBHOOK_ENDPOINT = "segue:webhooks:endpoint:{endpoint_id}"
+"""Hash: a registered endpoint. No expiry: it is there until its owner deletes it."""
+
+WEBHOOK_SECRET = "segue:webhooks:secret:{owner}"  # noqa: S105
+"""Hash: what an owner's webhooks are signed with, readable, because signing takes it; the one before, and until when
+that is good. owner: an endpoint's id, or `caller:<caller>` for the addresses in that caller's requests. No expiry."""
+
+WEBHOOK_DELIVERY = "segue:webhooks:delivery:{delivery_id}"
+"""Hash: a delivery: its bytes, where to, how it stands, and what came of each try. Its id is the `webhook-id`."""
+
+WEBHOOK_INDEX = "segue:webhooks:index:{owner}"
+"""Sorted set: an owner's deliveries, score = when they were made (Unix seconds)."""
+
+WEBHOOK_WAITING = "segue:webhooks:waiting:{host}"
+"""Sorted set: deliveries to a host, score = when the next try is due."""
+
+WEBHOOK_HOST = "segue:webhooks:host:{host}"
+"""Hash: the circuit breaker of a host, and how many tries are in hand; absent is closed. One for all processes."""
+
+WEBHOOK_PROMPT = "segue:webhooks:hosts:prompt"
+"""Sorted set: hosts that answered well and soon the last time, with something waiting; score = when to look at them."""
+
+WEBHOOK_OTHERS = "segue:webhooks:hosts:others"
+"""Sorted set: the same of all other hosts, new ones among them."""
+
+WEBHOOK_FLYING = "segue:webhooks:flying"
+"""Sorted set: deliveries that a process has in hand, score = until when its lease lasts."""
+
 RECOMMEND = "worker.tasks.recommend"
 """The function that a recommendation job names. A string: the producer never imports a worker."""
 
@@ -154,3 +192,49 @@ REFUSED_OPEN_S = 600
 
 PREMIUM_OPEN_S = 6 * 3600
 """The app's owner has no Premium: that takes somebody to pay, not time."""
+
+WEBHOOK_LEASE_S = 20
+"""A delivery belongs to its process for so long: a try takes 15 s at most, and then has to be handed in."""
+
+WEBHOOK_SINGLE_GIVE_UP_S = 24 * 3600
+"""A webhook of a single request is given up a day after it was made, though its host's breaker kept it from all its
+tries: six of them take three hours."""
+
+WEBHOOK_SINGLE_TTL_S = 2 * 24 * 3600
+"""Its delivery can be looked at and replayed for another day."""
+
+WEBHOOK_GIVE_UP_S = 7 * 24 * 3600
+"""The same for a registered endpoint: ten tries take three and a half days."""
+
+WEBHOOK_TTL_S = 30 * 24 * 3600
+"""Deliveries to a registered endpoint can be looked at and replayed for 30 days, as long as they are among the last
+WEBHOOK_KEPT of their owner."""
+
+WEBHOOK_KEPT = 10_000
+"""Deliveries of one owner that are kept; beyond that the oldest are dropped, whatever became of them, waiting or not:
+an endpoint that is down for days must not fill Redis. 15 MB of thin ones, 200 MB of those with the longest results, and
+what receivers answer to failed tries, 1 kB each."""
+
+WEBHOOK_TRIES_KEPT = 20
+"""What came of the last so many tries of a delivery is kept; a replayed one has more than a schedule's ten."""
+
+WEBHOOK_ENDPOINTS_MOST = 20
+"""Endpoints that one caller may register."""
+
+WEBHOOK_OFF_AFTER_S = 5 * 24 * 3600
+"""An endpoint that has done nothing but fail for five days is switched off: somebody has forgotten it."""
+
+WEBHOOK_OVERLAP_S = 24 * 3600
+"""After a change of secrets webhooks are signed with both for a day, so that receivers may change at their leisure."""
+
+WEBHOOK_BREAKER_FAILURES = 5
+"""After so many failures in a row a host is left alone; its deliveries wait, and lose no try by that."""
+
+WEBHOOK_BREAKER_S = 30
+"""For so long at first, then twice as long for each further failure."""
+
+WEBHOOK_BREAKER_MOST_S = 300
+"""But no longer than this: a receiver that is back is noticed within five minutes."""
+
+WEBHOOK_HOST_TTL_S = 24 * 3600
+"""What is known of a host is forgotten a day after the last try."""

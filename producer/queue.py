@@ -19,6 +19,7 @@ from producer.errors import KeyReused, QueueFull, RateLimited
 from producer.jobs import Job, Links, Status
 from producer.schema import Query
 from producer.scripts import FINISH, SUBMIT
+from producer.webhooks import Webhook
 
 
 def new_id() -> str:
@@ -47,7 +48,8 @@ class Work:
     """What a job asks of a worker, and how long all of it may take and be kept.
 
     function: as in `worker.tasks`. deadline_s: after this it is answered without a worker; None: it waits for one.
-    time_limit_s: of one try in a worker. result_ttl_s, failure_ttl_s: how long its end is kept.
+    time_limit_s: of one try in a worker. result_ttl_s, failure_ttl_s: how long its end is kept. caller: whose
+    registered endpoints are told of its end; None: nobody's. webhook: where its request wants to be told.
     """
 
     function: str
@@ -58,6 +60,8 @@ class Work:
     time_limit_s: float = keys.JOB_TIMEOUT_S
     result_ttl_s: int = keys.RESULT_TTL_S
     failure_ttl_s: int = keys.FAILURE_TTL_S
+    caller: str | None = None
+    webhook: Webhook | None = None
 
 
 @dataclass(frozen=True)
@@ -93,13 +97,14 @@ def submit(
     """
     job_id = new_id()
     job = record(work, job_id, at=made_at(job_id))
+    whole = job["data"] + (job["webhook"] or b"")
     with translated():
         outcome = SUBMIT(
             connection,
             job=job,
             limit=limit,
             memory_share=keys.MEMORY_SHARE,
-            idempotency=idempotency(caller, idempotency_key, job["data"]),
+            idempotency=idempotency(caller, idempotency_key, whole),
             rate=rate and rate.given,
         )
     found = accepted(outcome) or job_id
@@ -121,8 +126,20 @@ def record(work: Work, job_id: str, **more: Any) -> dict[str, Any]:
         "retries": keys.RETRIES,
         "at": now_text(),
         "deadline_s": work.deadline_s,
+        "caller": work.caller,
+        "webhook": work.webhook.packed() if work.webhook else None,
         **more,
     }
+
+
+def is_known(connection: redis.Redis, caller: str, key: str) -> bool:
+    """Whether a caller's Idempotency-Key was seen already: nothing new is submitted under it. Raises: Unavailable."""
+    with translated():
+        return bool(connection.exists(_key_of(caller, key)))
+
+
+def _key_of(caller: str, key: str) -> str:
+    return keys.IDEMPOTENCY.format(digest=hashlib.sha256(f"{caller}\n{key}".encode()).hexdigest()[:32])
 
 
 def idempotency(caller: str, key: str | None, body: bytes) -> dict[str, Any] | None:
@@ -130,7 +147,7 @@ def idempotency(caller: str, key: str | None, body: bytes) -> dict[str, Any] | N
     if key is None:
         return None
     return {
-        "key": keys.IDEMPOTENCY.format(digest=hashlib.sha256(f"{caller}\n{key}".encode()).hexdigest()[:32]),
+        "key": _key_of(caller, key),
         "digest": hashlib.sha256(body).hexdigest()[:32],
         "ttl": keys.IDEMPOTENCY_TTL_S,
     }
@@ -166,9 +183,11 @@ def recommend(
     idempotency_key: str | None = None,
     caller: str = "",
     rate: Rate | None = None,
+    webhook: Webhook | None = None,
 ) -> tuple[Job, bool]:
     """Queue a request for recommendations: `submit` with what it takes. → its job, and whether it is new.
 
+    webhook: its address has to be one that `addresses.check` allows.
     A job that is not new is given as queued, whatever became of it: `results.get_job` knows.
     """
     work = Work(
@@ -176,6 +195,8 @@ def recommend(
         query.model_dump(exclude_none=True),
         metadata=query.metadata or None,
         deadline_s=query.deadline_s,
+        caller=caller,
+        webhook=webhook,
     )
     job_id, new = submit(connection, work, limit=limit, idempotency_key=idempotency_key, caller=caller, rate=rate)
     job = Job(
@@ -202,6 +223,7 @@ def finish(connection: redis.Redis, job_id: str, status: str, answer: Any = None
                 at=now_text(),
                 ttl=keys.RESULT_TTL_S,
                 answer=None if answer is None else codec.pack_answer(answer),
+                erred=True if isinstance(answer, dict) and "error" in answer else None,
             )
         )
 

@@ -15,9 +15,6 @@ MAX_SEEDS = 50
 MAX_LIMIT = 100
 MAX_POPULAR = 50
 
-NOT_YET = frozenset({"webhook"})
-"""Fields of the contract that a later release will honour. Until then they are refused, never ignored."""
-
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 Weight = Annotated[float, Field(ge=0, le=20)]
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -205,8 +205,9 @@ class BatchWorker(QueueWorker):
 
     def _succeeded(self, job: Taken, answer: Any) -> dict[str, Any]:
         end = {"status": "finished", "answer": codec.pack_answer(answer), "ttl": job.result_ttl_s}
-        good = answer.get("good") if isinstance(answer, dict) else None  # of a batch's part
-        return self._end(job) | end | ({} if good is None else {"good": good})
+        said = answer if isinstance(answer, dict) else {}
+        erred = True if "error" in said else None
+        return self._end(job) | end | {"good": said.get("good"), "erred": erred}  # good: of a batch's part
 
     def _failed(self, job: Taken, error: str, *, final: bool) -> dict[str, Any]:
         end = {"status": "failed", "error": packed_error(error), "ttl": job.failure_ttl_s, "retry": not final}

@@ -186,7 +186,7 @@ class QueueWorker(SimpleWorker):
         if answer is not None and status == JobStatus.FINISHED:
             pipeline.set(keys.RESULT.format(job_id=job.id), answer, ex=keys.RESULT_TTL_S)
         if status == JobStatus.FINISHED:  # not one that is to be repeated
-            tell_end(job, pipeline)
+            tell_end(job, pipeline, "finished")
 
     def handle_job_success(
         self, job: Job, queue: Queue, started_job_registry: StartedJobRegistry, execution: Execution
@@ -198,6 +198,7 @@ class QueueWorker(SimpleWorker):
         answer = getattr(job, "answer", b"")
         ttl = seconds(job.result_ttl, keys.RESULT_TTL_S)
         end = {"status": "finished", "answer": answer, "ttl": ttl, "good": getattr(job, "good", None)}
+        end["erred"] = getattr(job, "erred", None)
         self._end_by_script(job, queue, execution, end)
 
     def handle_job_failure(

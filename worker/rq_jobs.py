@@ -20,6 +20,8 @@ from rq.worker import BaseWorker
 
 from producer import codec, keys
 from producer.errors import BadMessage
+from producer.queue import now_text
+from producer.scripts import TOLD
 from worker.tasks import CALLBACKS, FUNCTIONS
 
 log = logging.getLogger("segue.worker")
@@ -47,6 +49,7 @@ class SafeJob(Job):
 
     answer: bytes | None = None
     good: int | None = None
+    erred: bool | None = None
     execution: Execution | None = None
     busy: Callable[[float | None], None] = staticmethod(lambda _: None)
 
@@ -88,7 +91,8 @@ class SafeJob(Job):
             answer = super()._execute()
         finally:
             self.busy(None)
-        self.good = answer.get("good") if isinstance(answer, dict) else None
+        said = answer if isinstance(answer, dict) else {}
+        self.good, self.erred = said.get("good"), True if "error" in said else None
         self.answer = codec.pack_answer(answer)
 
     def send_webhooks(self, *_: object, **__: object) -> None:
@@ -107,7 +111,7 @@ class SafeJob(Job):
 
     def _handle_failure(self, exc_string: str, pipeline: Pipeline, *args: Any, **options: Any) -> None:
         super()._handle_failure(exc_string, pipeline, *args, **options)
-        tell_end(self, pipeline)
+        tell_end(self, pipeline, "failed")
 
 
 class _IntermediateQueue(IntermediateQueue):
@@ -161,8 +165,10 @@ class SafeQueue(Queue):
         return super().move_dependents_to_ready(job, pipeline, *args, **options)
 
 
-def tell_end(job: Job, pipeline: Pipeline) -> None:
-    """Wake whoever waits for a job, in the transaction that ends it."""
+def tell_end(job: Job, pipeline: Pipeline, status: str) -> None:
+    """Wake whoever waits for a job, and note its end for webhooks, in the transaction that ends it."""
+    answer, erred = getattr(job, "answer", None), getattr(job, "erred", None)
+    TOLD.within(pipeline, id=job.id, status=status, at=now_text(), answer=answer, erred=erred)
     pipeline.zrem(keys.DEADLINES, job.id)
     pipeline.publish(keys.DONE, job.id)
 

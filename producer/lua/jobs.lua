@@ -3,7 +3,7 @@
 -- What of RQ 3.0's is written, and why that is safe (tests/integration/test_rq_compatibility.py runs the same job
 -- through RQ's own worker and through ours and compares what lies in Redis; look at both before moving RQ's pin):
 --   rq:job:<id>               hash, rq.job.Job.to_dict. Of its fields only status, times, worker_name and retries_left
---                             change. RQ's reader takes the fields it knows; `lease` and `follow_up` are ours.
+--                             change. RQ's reader takes the fields it knows; `lease`, `webhook`, `caller` are ours.
 --   rq:queue:<queue>          list of ids, taken at the left. RQ pushes and pops it just so.
 --   rq:wip:<queue>            StartedJobRegistry: "<job id>:<execution id>", score = until when the lease lasts.
 --   rq:finished|failed|canceled:<queue>   registries: id, score = until when it is kept. RQ's cleaning trims by score.
@@ -23,19 +23,46 @@ local function clock()
 end
 
 -- Puts a job into its queue. new: id, queue, description, data, timeout, result_ttl, failure_ttl, retries, at (time as
--- RQ writes it); meta, time_limit, follow_up, deadline_s (from now), batch and items (whose part it is, and how many of
--- the batch's requests it holds) where there are any.
+-- RQ writes it); meta, time_limit, deadline_s (from now), batch and items (whose part it is, and how many of the batch's
+-- requests it holds), caller and webhook (as for tell) where there are any.
 local function enqueue(new)
   local job = 'rq:job:' .. new.id
   redis.call('HSET', job, 'status', 'queued', 'origin', new.queue, 'created_at', new.at, 'enqueued_at', new.at,
     'data', new.data, 'description', new.description, 'timeout', new.timeout, 'result_ttl', new.result_ttl,
     'failure_ttl', new.failure_ttl, 'retries_left', new.retries)
-  for _, field in ipairs({'meta', 'time_limit', 'follow_up', 'batch', 'items'}) do
+  for _, field in ipairs({'meta', 'time_limit', 'batch', 'items', 'caller', 'webhook'}) do
     if new[field] then redis.call('HSET', job, field, new[field]) end
   end
   if new.deadline_s then redis.call('ZADD', 'segue:deadlines', clock() + new.deadline_s, new.id) end
   redis.call('SADD', 'rq:queues', 'rq:queue:' .. new.queue)
   redis.call('RPUSH', 'rq:queue:' .. new.queue, new.id)
+end
+
+-- The longest answer that goes out with a webhook, as it lies here; as JSON, which is longer, it has to fit in 20 kB.
+local MOST_TOLD = 20000
+
+-- Notes for the delivery process (worker/delivery.py) that a job or a batch has ended: in the step that ends it, so that
+-- no webhook is lost. A job that nobody wants to hear of costs one GET, one without a caller nothing.
+-- webhook: what its request asked for (producer/webhooks.py), after a first byte that is F if it wants the answer, too;
+-- caller: whose registered endpoints are to be told; answer: as it is packed. fields: of its record, those that the
+-- notice needs.
+local function tell(kind, id, at, event, webhook, caller, answer, fields)
+  local wants = caller and redis.call('GET', 'segue:webhooks:wants:' .. caller)
+  if not (webhook or wants) then return end
+  local full = answer and #answer <= MOST_TOLD and
+    (wants == 'full' or webhook and string.sub(webhook, 1, 1) == 'F')
+  local record = redis.call('HMGET', (kind == 'job' and 'rq:job:' or 'segue:batch:') .. id, unpack(fields))
+  local notice = {kind = kind, id = id, at = at, event = event, webhook = webhook or nil, caller = caller or nil,
+    answer = full and answer or nil}
+  for i, name in ipairs(fields) do notice[name] = record[i] or nil end
+  redis.call('RPUSH', 'segue:webhooks:outbox', cmsgpack.pack(notice))
+end
+
+-- Notes that a job has ended. how: as for finish.
+local function tell_of_job(how, webhook, caller)
+  local event = how.status == 'canceled' and 'job.canceled' or
+    (how.status == 'finished' and not how.erred) and 'job.succeeded' or 'job.failed'
+  tell('job', how.id, how.at, event, webhook, caller, how.answer, {'created_at', 'meta'})
 end
 
 -- Counts the requests of a batch's part that has ended; with the last part the batch ends.
@@ -48,21 +75,23 @@ local function count(batch, items, how)
   if done >= tonumber(redis.call('HGET', key, 'total') or 0) then
     redis.call('HSET', key, 'finished_at', how.at)
     redis.call('EXPIRE', key, how.ttl)
-    local follow_up = redis.call('HGET', key, 'follow_up')
-    if follow_up then enqueue(cmsgpack.unpack(follow_up)) end
+    local webhook, caller = unpack(redis.call('HMGET', key, 'webhook', 'caller'))
+    tell('batch', batch, how.at, 'batch.completed', webhook, caller, nil,
+      {'created_at', 'meta', 'total', 'succeeded', 'failed', 'canceled', 'cancel'})
     redis.call('PUBLISH', 'segue:done', batch)
   end
 end
 
 -- Ends a job; whoever comes first, wins. how: id, status (finished, failed or canceled), at, ttl (seconds that it is
--- kept); answer, error (as rq.results packs it), worker, good (of a batch's part: requests that succeeded) where there
--- are any. With lease (an execution's id) it ends only if that lease still holds, so a worker that was given up cannot
--- end what another one has in hand. Begins with a write that needs no memory: after one, a full Redis takes the rest.
+-- kept); answer, erred (whether that is an error), error (as rq.results packs it), worker, good (of a batch's part:
+-- requests that succeeded) where there are any. With lease (an execution's id) it ends only if that lease still holds,
+-- so a worker that was given up cannot end what another one has in hand. Begins with a write that needs no memory: after
+-- one, a full Redis takes the rest.
 -- Returns 1; 2 if other jobs depend on it, which RQ's code has then to be told; 0 if nothing was changed.
 local function finish(how)
   local job = 'rq:job:' .. how.id
-  local status, queue, lease, follow_up, ours, batch, items = unpack(redis.call('HMGET', job, 'status', 'origin',
-    'lease', 'follow_up', 'time_limit', 'batch', 'items'))
+  local status, queue, lease, ours, batch, items, webhook, caller = unpack(redis.call('HMGET', job, 'status',
+    'origin', 'lease', 'time_limit', 'batch', 'items', 'webhook', 'caller'))
   if not status or FINAL[status] then
     redis.call('ZREM', 'segue:deadlines', how.id)
     return 0
@@ -78,7 +107,7 @@ local function finish(how)
 
   if how.answer then redis.call('SET', 'segue:result:' .. how.id, how.answer, 'EX', how.ttl) end
   redis.call('HSET', job, 'status', how.status, 'ended_at', how.at)
-  redis.call('HDEL', job, 'lease', 'follow_up')
+  redis.call('HDEL', job, 'lease')
   redis.call('EXPIRE', job, how.ttl)
   if how.status == 'failed' or how.status == 'finished' and not ours then
     local results = 'rq:results:' .. how.id
@@ -90,7 +119,7 @@ local function finish(how)
   redis.call('ZADD', 'rq:' .. how.status .. ':' .. queue, math.floor(clock()) + how.ttl, how.id)
   redis.call('ZREM', 'segue:deadlines', how.id)
   if batch then count(batch, tonumber(items), how) end
-  if follow_up then enqueue(cmsgpack.unpack(follow_up)) end
+  if webhook or caller then tell_of_job(how, webhook, caller) end
   redis.call('PUBLISH', 'segue:done', how.id)
   return 1 + redis.call('EXISTS', 'rq:job:' .. how.id .. ':dependents')
 end

@@ -1,6 +1,6 @@
 -- Opens a batch, or says why not. given: id, at, total (requests), parts (jobs), meta, bytes (of all its requests),
--- limit, queue, memory_share, ttl; idempotency {key, digest, ttl}, rate {key, per_s, burst}, follow_up where there are any.
--- Returns as submit does.
+-- limit, queue, memory_share, ttl; idempotency {key, digest, ttl}, rate {key, per_s, burst}, caller, webhook where there
+-- are any. Returns as submit does.
 
 local seen = seen_before(given.idempotency)
 if seen then return seen end
@@ -14,7 +14,9 @@ if limited then return limited end
 
 local key = 'segue:batch:' .. given.id
 redis.call('HSET', key, 'created_at', given.at, 'total', given.total, 'parts', given.parts, 'meta', given.meta)
-if given.follow_up then redis.call('HSET', key, 'follow_up', given.follow_up) end
+for _, field in ipairs({'caller', 'webhook'}) do
+  if given[field] then redis.call('HSET', key, field, given[field]) end
+end
 redis.call('EXPIRE', key, given.ttl)
 remember(given.idempotency, given.id)
 return {'queued', waiting}
