@@ -20,7 +20,10 @@ from api.ops import ops
 from api.parameters import refuse_unknown_parameters, refuse_what_did_not_arrive
 from api.plain import plain
 from api.service import FILES, QUEUE_LIMIT, REDIS
+from api.webhook_checks import ADDRESSES, Addresses
+from api.webhooks import webhooks
 from producer import connections, overdue
+from producer.addresses import Policy
 from producer.public import PublicFiles
 
 VERSION = "0.1.0"
@@ -46,6 +49,8 @@ def create_app(config: settings.Settings) -> OpenAPI:
     app.config[QUEUE_LIMIT] = config.queue_limit
     app.extensions[REDIS] = connections.quick(config.redis_url, config.redis_timeout_s, 2 * config.api_threads)
     app.extensions[FILES] = PublicFiles(config.models_dir)
+    policy = Policy.of(config.webhook_allow_networks, config.webhook_ports, config.webhook_allow_http)
+    app.extensions[ADDRESSES] = Addresses(policy)
     app.url_map.merge_slashes = False  # //v1 is no address of ours, and no redirect is problem JSON
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it; fields stay in our order
     errors.register(app)
@@ -56,7 +61,7 @@ def create_app(config: settings.Settings) -> OpenAPI:
     limits.register(app)
     for look in (refuse_what_did_not_arrive, require_json, refuse_unknown_parameters):
         app.before_request(look)
-    for contract in (jobs, batches, catalogue, model):
+    for contract in (jobs, batches, webhooks, catalogue, model):
         app.register_api(contract)
     describe(app, BatchBody)
     for blueprint in (plain, docs, ops):

@@ -12,22 +12,25 @@ from typing import Any
 from flask import Response, current_app, request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
 from api.auth import caller
 from api.contract import body_of, problems
-from api.errors import problem
+from api.errors import problem, wrong_fields
 from api.front import EVENTS, MAX_BATCH_BYTES
 from api.jobs import KeyHeader, WaitParameters
 from api.json_body import JSON_LINES, loads, refuse_many_values
 from api.limits import rate_of
 from api.service import QUEUE_LIMIT, Parameters, connection, nobody_works, retry_after_s, shown
 from api.waiting import ask_again
+from api.webhook_checks import wrong_webhook
+from api.webhook_shapes import WantedWebhook
 from producer import batches as store
 from producer import codec
 from producer.errors import BadMessage, Expired, NotFound, QueueFull, Unavailable
 from producer.jobs import Batch
 from producer.schema import Query
+from producer.webhooks import BATCH_EVENTS
 
 log = logging.getLogger("segue.api")
 
@@ -53,6 +56,9 @@ class BatchBody(BaseModel):
 
     items: list[Item] = Field(min_length=1, max_length=MOST_ITEMS)
     metadata: dict[str, str] = Field(default_factory=dict, max_length=16)
+    webhook: WantedWebhook | None = Field(
+        None, description="Where to tell of its end; of its end only, not of results."
+    )
 
 
 class BatchPath(Parameters):
@@ -89,11 +95,13 @@ def submit(header: KeyHeader) -> Response:
     Each has the fields of a recommendation request and a `custom_id`.
     """
     try:
-        items, metadata = _items()
+        items, metadata, wanted = _items()
     except WrongBatch as error:
         wrong = [] if error.pointer is None else [{"pointer": error.pointer, "detail": str(error)}]
         return problem(error.code, str(error), wrong)
     try:
+        if refused := wrong_webhook(wanted, BATCH_EVENTS, header.idempotency_key):
+            return refused
         batch_id, new = store.submit(
             connection(),
             items,
@@ -102,6 +110,7 @@ def submit(header: KeyHeader) -> Response:
             idempotency_key=header.idempotency_key,
             caller=caller().id,
             rate=rate_of(caller()),
+            webhook=wanted.webhook if wanted else None,
         )
     except BadMessage:
         return problem("too-large", f"over {MAX_BATCH_BYTES} bytes; send it as several batches")
@@ -117,9 +126,9 @@ def submit(header: KeyHeader) -> Response:
     return response
 
 
-def _items() -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """Read the body. → items as the worker takes them, and the metadata. Raises: WrongBatch."""
-    body, metadata = request.get_data(), {}
+def _items() -> tuple[list[dict[str, Any]], dict[str, str], WantedWebhook | None]:
+    """Read the body. → items as the worker takes them, metadata, and where to tell of the end. Raises: WrongBatch."""
+    body, metadata, wanted = request.get_data(), {}, None
     raw: Any
     if request.mimetype in JSON_LINES:
         raw = _lines(body)
@@ -128,8 +137,9 @@ def _items() -> tuple[list[dict[str, Any]], dict[str, str]]:
             raw = loads(body)
         except ValueError as error:
             raise _malformed(error) from None
-        if not isinstance(raw, dict) or set(raw) - {"items", "metadata"}:
-            raise WrongBatch('a batch is {"items": [...], "metadata": {...}}', "")
+        if not isinstance(raw, dict) or set(raw) - {"items", "metadata", "webhook"}:
+            raise WrongBatch('a batch is {"items": [...], "metadata": {...}, "webhook": {...}}', "")
+        wanted = _wanted(raw.get("webhook"))
         metadata, raw = raw.get("metadata", {}), raw.get("items")
     if not isinstance(raw, list) or not 1 <= len(raw) <= MOST_ITEMS:
         raise WrongBatch(f"1 to {MOST_ITEMS:,} items")
@@ -148,7 +158,17 @@ def _items() -> tuple[list[dict[str, Any]], dict[str, str]]:
             raise WrongBatch(f"{custom_id!r} stands for two items", f"/items/{i}/custom_id")
         ids.add(custom_id)
         items.append({"custom_id": custom_id, **_item(item)})
-    return items, metadata
+    return items, metadata, wanted
+
+
+def _wanted(given: Any) -> WantedWebhook | None:
+    if given is None:
+        return None
+    try:
+        return WantedWebhook.model_validate(given)
+    except ValidationError as error:
+        where, why = wrong_fields(error)[0].values()
+        raise WrongBatch(why, f"/webhook{where}") from None
 
 
 def _malformed(error: ValueError) -> WrongBatch:

@@ -18,7 +18,6 @@ from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
 from producer.errors import ProducerError
-from producer.schema import NOT_YET
 
 log = logging.getLogger("segue.api")
 
@@ -38,6 +37,7 @@ CODES: dict[str, tuple[HTTPStatus, str]] = {
     "unsupported-media-type": (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body is of another type than JSON"),
     "invalid-request": (HTTPStatus.UNPROCESSABLE_ENTITY, "The request has wrong fields"),
     "idempotency-key-reused": (HTTPStatus.UNPROCESSABLE_ENTITY, "The Idempotency-Key belongs to another request"),
+    "unsafe-url": (HTTPStatus.UNPROCESSABLE_ENTITY, "Webhooks are not sent to this address"),
     "rate-limited": (HTTPStatus.TOO_MANY_REQUESTS, "Too many requests"),
     "internal": (HTTPStatus.INTERNAL_SERVER_ERROR, "Something broke on our side"),
     "bad-message": (HTTPStatus.INTERNAL_SERVER_ERROR, "Redis holds what Segue did not write"),
@@ -95,16 +95,21 @@ def problem(
 
 def invalid_fields(error: ValidationError) -> Response:
     """Return the problem JSON of what pydantic found wrong, a JSON pointer (RFC 6901) to each field."""
-    found = error.errors(include_url=False, include_context=False)
-    errors = [{"pointer": _pointer(e["loc"]), "detail": _explain(e)} for e in found[:_MAX_FIELD_ERRORS]]
-    more = f" (the first {_MAX_FIELD_ERRORS} of {len(found)})" if len(found) > _MAX_FIELD_ERRORS else ""
+    errors, count = wrong_fields(error), error.error_count()
+    more = f" (the first {_MAX_FIELD_ERRORS} of {count})" if count > _MAX_FIELD_ERRORS else ""
     return problem(
         "invalid-request",
-        f"{len(found)} fields are wrong{more}; see errors"
-        if len(found) > 1
+        f"{count} fields are wrong{more}; see errors"
+        if count > 1
         else f"{errors[0]['pointer'] or 'the body'}: {errors[0]['detail']}",
         errors,
     )
+
+
+def wrong_fields(error: ValidationError) -> list[dict[str, str]]:
+    """Return pointer and detail of each wrong field, of the first twenty."""
+    found = error.errors(include_url=False, include_context=False)
+    return [{"pointer": _pointer(e["loc"]), "detail": _explain(e)} for e in found[:_MAX_FIELD_ERRORS]]
 
 
 def _pointer(location: Sequence[str | int]) -> str:
@@ -112,10 +117,7 @@ def _pointer(location: Sequence[str | int]) -> str:
 
 
 def _explain(error: Any) -> str:
-    name = str(error["loc"][-1]) if error["loc"] else ""
     if error["type"] == "extra_forbidden":
-        if name in NOT_YET:
-            return f"this release does not honour {name!r} yet; leave it out"
         return "there is no such field"
     return str(error["msg"]).removeprefix("Value error, ")
 

@@ -25,10 +25,13 @@ from api.service import (
     wrong_filters,
 )
 from api.waiting import MOST_S, ask_again, asked_before, preferred_s
+from api.webhook_checks import wrong_webhook
+from api.webhook_shapes import Submission
 from producer import keys, queue, results
 from producer.errors import QueueFull, Unavailable
 from producer.jobs import Job, Status
-from producer.schema import Query, Result
+from producer.schema import Result
+from producer.webhooks import JOB_EVENTS
 
 jobs = APIBlueprint("jobs", __name__, url_prefix="/v1")
 _TAG = Tag(name="Recommendations", description="Ask for songs like songs.")
@@ -85,7 +88,7 @@ class SubmitHeaders(KeyHeader):
     tags=[_TAG],
     responses={200: Job, 202: Job, **problems(body=True)},
 )
-def recommend(header: SubmitHeaders, body: Query) -> Response:
+def recommend(header: SubmitHeaders, body: Submission) -> Response:
     """Queue a request. 202 with the job; `Location` says where to ask for its result. 200 if it is over already."""
     seconds = preferred_s()
     if job_id := asked_before():
@@ -93,6 +96,8 @@ def recommend(header: SubmitHeaders, body: Query) -> Response:
     if wrong := wrong_filters(body.filters):
         return wrong
     try:
+        if wrong := wrong_webhook(body.webhook, JOB_EVENTS, header.idempotency_key):
+            return wrong
         job, new = queue.recommend(
             connection(),
             body,
@@ -100,6 +105,7 @@ def recommend(header: SubmitHeaders, body: Query) -> Response:
             idempotency_key=header.idempotency_key,
             caller=caller().id,
             rate=rate_of(caller()),
+            webhook=body.webhook.webhook if body.webhook else None,
         )
     except (QueueFull, Unavailable) as error:
         return problem(

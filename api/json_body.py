@@ -51,21 +51,24 @@ def refuse_many_values(text: str) -> str:
     return outside
 
 
+_WITHOUT_BODY = ("batches.cancel", "webhooks.test", "webhooks.replay")
+"""What says all by its address; curl -X POST sends no body."""
+
 JSON_LINES = ("application/jsonl", "application/x-ndjson", "application/x-jsonlines")
 
 
 def require_json() -> Response | None:
-    """Refuse a POST whose body is not JSON, with 415 or 400, before its fields are looked at (422).
+    """Refuse a POST or PATCH whose body is not JSON, with 415 or 400, before its fields are looked at (422).
 
     Two read their body themselves: /recommend, which has errors of its own shape, and batches, which may be JSON Lines.
     """
-    if request.method != "POST" or request.endpoint is None or request.endpoint == "plain.recommend":
+    if request.method not in ("POST", "PATCH") or request.endpoint is None or request.endpoint == "plain.recommend":
         return None
     if asked_before() is not None:
         return None  # it was looked at the first time
     if request.endpoint == "batches.submit" and request.mimetype in JSON_LINES:
         return None
-    if request.endpoint == "batches.cancel" and not request.content_length:
+    if request.endpoint in _WITHOUT_BODY and not request.content_length:
         return None
     if not request.is_json:
         raise UnsupportedMediaType("send the body as application/json")

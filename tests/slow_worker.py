@@ -14,9 +14,9 @@ from worker import __main__ as worker_main
 from worker.tasks import FUNCTIONS, recommend
 
 
-def nap(seconds: float) -> dict[str, Any]:
-    """Take a while, then answer."""
-    time.sleep(seconds)
+def nap(payload: float | dict[str, float]) -> dict[str, Any]:
+    """Take a while, then answer. payload: seconds, or {"seconds"} as `producer.queue.submit` sends it."""
+    time.sleep(payload["seconds"] if isinstance(payload, dict) else payload)
     return recommend({"seeds": [{"name": "no such song"}], "limit": 1})
 
 

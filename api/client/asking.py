@@ -1,7 +1,7 @@
 """How to come to an answer: try again, poll, read on. Steps only; nothing here knows what is asked.
 
-Whatever is sent may be sent twice without harm: it reads, or does what can be done twice, or carries an idempotency
-key. So it is sent again when no answer comes, and on 429, 502, 503 and 504.
+Nearly whatever is sent may be sent twice without harm: it reads, or does what can be done twice, or carries an
+idempotency key. So it is sent again when no answer comes, and on 429, 502, 503 and 504; but for what says `once`.
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ import json
 import math
 import random
 from collections import deque
+from collections.abc import Mapping
 from itertools import count
 from time import monotonic
 from typing import TypeVar, cast
+from urllib.parse import quote
 
 import httpx2
 
 from .errors import NotFinished, ServiceError, Unavailable, of_answer, of_silence, retry_after_s
-from .shapes import Batch, Job
+from .shapes import Batch, Delivery, Endpoint, Job
 from .steps import More, Pause, Send, Steps
 
 MOST_WAIT_S = 20
@@ -28,6 +30,7 @@ FIRST_PAUSE_S, MOST_PAUSE_S = 0.2, 5.0
 
 GOES_ON = ("queued", "running")
 
+Identified = Job | Batch | Endpoint | Delivery
 T = TypeVar("T")
 Over = TypeVar("Over", Job, Batch)
 
@@ -61,7 +64,7 @@ class Asking:
                 return answer
             error = of_answer(answer) if isinstance(answer, httpx2.Response) else of_silence(answer)
             pause = pause_s(tried, error.retry_after_s)
-            if not error.retryable or tried >= self._attempts or monotonic() + pause > until:
+            if send.once or not error.retryable or tried >= self._attempts or monotonic() + pause > until:
                 raise error
             yield Pause(pause)
         raise AssertionError
@@ -69,6 +72,10 @@ class Asking:
     def _read(self, shape: type[T], send: Send, until: float = math.inf) -> Steps[T]:
         """Send until it is answered well. → the answer's JSON. Raises: SegueError."""
         return parsed(shape, (yield from self._ask(send, until)))
+
+    def _get(self, shape: type[T], path: str, wait_s: float = 0, **params: object) -> Steps[T]:
+        given = {name: value for name, value in ({"wait": wait_s or None} | params).items() if value is not None}
+        return self._read(shape, Send("GET", path, given, hold_s=wait_s))
 
     def _poll(self, shape: type[Over], path: str, until: float) -> Steps[Over]:
         """Ask for a job or batch; the service holds the answer until it is over, or `until`. Raises: SegueError."""
@@ -120,6 +127,26 @@ class Lines:
             *whole, self._rest = (self._rest + piece).split(b"\n")
             self._ready.extend(whole)
         return self._ready.popleft()
+
+
+def id_of(thing: Identified | str) -> str:
+    """Return an id as it stands in a path."""
+    return quote(thing if isinstance(thing, str) else thing["id"], safe="")
+
+
+def post(
+    path: str,
+    body: object,
+    headers: Mapping[str, str] | None = None,
+    hold_s: float = 0,
+    *,
+    method: str = "POST",
+    once: bool = False,
+) -> Send:
+    """Return a request with JSON in its body."""
+    content = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+    headers = {"Content-Type": "application/json", **(headers or {})}
+    return Send(method, path, headers=headers, content=content, hold_s=hold_s, once=once)
 
 
 def parsed(shape: type[T], response: httpx2.Response) -> T:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterable, Mapping
 from time import monotonic
 from typing import Any, TypeVar, Unpack, cast
-from urllib.parse import quote
 from uuid import uuid4
 
 import httpx2
 
-from .asking import GOES_ON, MOST_WAIT_S, Asking, Lines, loaded, parsed
+from .asking import GOES_ON, MOST_WAIT_S, Lines, id_of, loaded, parsed, post
 from .errors import JobCanceled, JobFailed, NotFinished, Unavailable, of_problem, retry_after_s
 from .shapes import (
     Batch,
@@ -29,8 +27,10 @@ from .shapes import (
     Seed,
     Seeds,
     Track,
+    Webhook,
 )
 from .steps import Awaiting, Blocking, Emit, Feed, Many, One, Send, Steps
+from .webhook_calls import WebhookCalls
 
 SUBMIT_WAIT_S = 10
 """How long `recommend` lets the service hold its first answer."""
@@ -43,7 +43,7 @@ _SPOTIFY = ("spotify:track:", "https://open.spotify.com/")
 T = TypeVar("T")
 
 
-class Calls(Asking):
+class Calls(WebhookCalls):
     """What both clients can do, and how they are made.
 
     base_url: where the service is, such as http://127.0.0.1:8000, with a path in front if it has one. api_key: if it
@@ -84,7 +84,7 @@ class Calls(Asking):
         hold_s = int(min(SUBMIT_WAIT_S, timeout_s))
         query, prefer = _query(seeds, options), {"Prefer": f"wait={hold_s}"}
         job = yield from self._submit(Job, "/v1/recommendations", query, idempotency_key, hold_s, prefer, until)
-        job = yield from self._until_over(job, f"/v1/jobs/{_id(job)}", until)
+        job = yield from self._until_over(job, f"/v1/jobs/{id_of(job)}", until)
         if job["status"] == "succeeded" and job["result"] is not None:
             return job["result"]
         if job["status"] == "canceled":
@@ -93,26 +93,34 @@ class Calls(Asking):
         raise JobFailed(why["detail"], code=why["code"], body=job)
 
     @One
-    def submit(self, seeds: Seeds, *, idempotency_key: str | None = None, **options: Unpack[Options]) -> Steps[Job]:
-        """Ask as `recommend` does, and do not wait. → the job. Raises: SegueError."""
-        return self._submit(Job, "/v1/recommendations", _query(seeds, options), idempotency_key)
+    def submit(
+        self,
+        seeds: Seeds,
+        *,
+        idempotency_key: str | None = None,
+        webhook: Webhook | None = None,
+        **options: Unpack[Options],
+    ) -> Steps[Job]:
+        """Ask as `recommend` does, and do not wait. webhook: where to tell of its end. → the job. Raises as that."""
+        query = _query(seeds, options) | ({"webhook": webhook} if webhook else {})
+        return self._submit(Job, "/v1/recommendations", query, idempotency_key)
 
     @One
     def job(self, job: Job | str, *, wait_s: float = 0) -> Steps[Job]:
         """Return how a job stands. wait_s: let the service hold the answer until the job is over, 0–20 seconds."""
-        return self._get(Job, f"/v1/jobs/{_id(job)}", wait_s)
+        return self._get(Job, f"/v1/jobs/{id_of(job)}", wait_s)
 
     @One
     def wait(self, job: Job | str, *, timeout_s: float = 60.0) -> Steps[Job]:
         """Wait until a job is over, well or not. → the job. Raises: NotFinished after `timeout_s`."""
-        until, path = monotonic() + timeout_s, f"/v1/jobs/{_id(job)}"
+        until, path = monotonic() + timeout_s, f"/v1/jobs/{id_of(job)}"
         now = (yield from self._poll(Job, path, until)) if isinstance(job, str) else job
         return (yield from self._until_over(now, path, until))
 
     @One
     def cancel(self, job: Job | str) -> Steps[Job]:
         """Cancel a job. → the job; one that was over is as it was."""
-        return self._read(Job, Send("DELETE", f"/v1/jobs/{_id(job)}"))
+        return self._read(Job, Send("DELETE", f"/v1/jobs/{id_of(job)}"))
 
     @One
     def result(self, job: Job | str) -> Steps[Result]:
@@ -148,31 +156,43 @@ class Calls(Asking):
     @One
     def track(self, track_id: str) -> Steps[Track]:
         """Return a track of the catalogue."""
-        return self._get(Track, f"/v1/tracks/{_id(track_id)}")
+        return self._get(Track, f"/v1/tracks/{id_of(track_id)}")
 
     @One
     def count(self, filters: Filters) -> Steps[int]:
         """Return how many tracks of the catalogue pass."""
-        found: dict[str, int] = yield from self._read(dict, _post("/v1/tracks/count", {"filters": filters}))
+        found: dict[str, int] = yield from self._read(dict, post("/v1/tracks/count", {"filters": filters}))
         return found["count"]
 
     @One
     def batch(
-        self, items: Iterable[Item], *, metadata: Mapping[str, str] | None = None, idempotency_key: str | None = None
+        self,
+        items: Iterable[Item],
+        *,
+        metadata: Mapping[str, str] | None = None,
+        idempotency_key: str | None = None,
+        webhook: Webhook | None = None,
     ) -> Steps[Batch]:
-        """Ask for many things at once, 10,000 at most, and do not wait. → the batch. Raises: SegueError."""
-        body = {"items": [{**item, "seeds": _seeds(item["seeds"])} for item in items], "metadata": metadata or {}}
+        """Ask for many things at once, 10,000 at most, and do not wait. → the batch. Raises: SegueError.
+
+        webhook: where to tell of its end.
+        """
+        body = {
+            "items": [{**item, "seeds": _seeds(item["seeds"])} for item in items],
+            "metadata": metadata or {},
+            **({"webhook": webhook} if webhook else {}),
+        }
         return self._submit(Batch, "/v1/batches", body, idempotency_key, MOST_WAIT_S)
 
     @One
     def batch_status(self, batch: Batch | str, *, wait_s: float = 0) -> Steps[Batch]:
         """Return how a batch stands. wait_s: let the service hold the answer until it is over, 0–20 seconds."""
-        return self._get(Batch, f"/v1/batches/{_id(batch)}", wait_s)
+        return self._get(Batch, f"/v1/batches/{id_of(batch)}", wait_s)
 
     @One
     def cancel_batch(self, batch: Batch | str) -> Steps[Batch]:
         """Cancel what still waits of a batch. → the batch."""
-        return self._read(Batch, _post(f"/v1/batches/{_id(batch)}/cancel", {}))
+        return self._read(Batch, post(f"/v1/batches/{id_of(batch)}/cancel", {}))
 
     @Many
     def batch_results(self, batch: Batch | str, *, after: int | None = None, timeout_s: float = QUIET_S) -> Feed[Line]:
@@ -181,7 +201,7 @@ class Calls(Asking):
         A download that breaks goes on where it was. after: the index of the last line that you have, to go on in
         another process. timeout_s: how long to wait for another line. Raises: SegueError; NotFinished.
         """
-        path = f"/v1/batches/{_id(batch)}"
+        path = f"/v1/batches/{id_of(batch)}"
         until, wait_s, broken, over = monotonic() + timeout_s, 1, 0, False
         while True:
             response = yield from self._ask(_stream(f"{path}/results", "application/jsonl", after=after))
@@ -212,7 +232,7 @@ class Calls(Asking):
         """
         until, broken = monotonic() + timeout_s, 0
         while True:
-            response = yield from self._ask(_stream(f"/v1/batches/{_id(batch)}/events", "text/event-stream"))
+            response = yield from self._ask(_stream(f"/v1/batches/{id_of(batch)}/events", "text/event-stream"))
             lines, event = Lines(), b""
             try:
                 while (line := (yield from lines.next())) is not None:
@@ -232,10 +252,6 @@ class Calls(Asking):
             except Unavailable as error:
                 broken = yield from self._again(error, broken)
 
-    def _get(self, shape: type[T], path: str, wait_s: float = 0, **params: object) -> Steps[T]:
-        given = {name: value for name, value in ({"wait": wait_s or None} | params).items() if value is not None}
-        return self._read(shape, Send("GET", path, given, hold_s=wait_s))
-
     def _submit(
         self,
         shape: type[T],
@@ -247,10 +263,10 @@ class Calls(Asking):
         until: float = math.inf,
     ) -> Steps[T]:
         headers = {"Idempotency-Key": key or str(uuid4()), **(headers or {})}
-        return self._read(shape, _post(path, body, headers, hold_s), until)
+        return self._read(shape, post(path, body, headers, hold_s), until)
 
     def _result(self, job: Job | str, accept: str) -> Steps[httpx2.Response]:
-        response = yield from self._ask(Send("GET", f"/v1/jobs/{_id(job)}/result", headers={"Accept": accept}))
+        response = yield from self._ask(Send("GET", f"/v1/jobs/{id_of(job)}/result", headers={"Accept": accept}))
         if response.status_code == httpx2.codes.ACCEPTED:
             now = parsed(Job, response)
             raise NotFinished(
@@ -279,18 +295,6 @@ def _seed(seed: str | Seed) -> Seed:
     return {"track_id": seed} if seed.startswith(_SPOTIFY) else {"name": seed}
 
 
-def _id(thing: Job | Batch | str) -> str:
-    """Return an id as it stands in a path."""
-    return quote(thing if isinstance(thing, str) else thing["id"], safe="")
-
-
-def _post(path: str, body: object, headers: Mapping[str, str] | None = None, hold_s: float = 0) -> Send:
-    content = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
-    return Send(
-        "POST", path, headers={"Content-Type": "application/json", **(headers or {})}, content=content, hold_s=hold_s
-    )
-
-
 def _stream(path: str, accept: str, **params: object) -> Send:
     """Return a request whose answer is read as it comes. The service is never silent for longer than a poll."""
     given = {name: value for name, value in params.items() if value is not None}
@@ -300,7 +304,7 @@ def _stream(path: str, accept: str, **params: object) -> Send:
 def _in_time(until: float, batch: Batch | str) -> None:
     """Raise NotFinished if it is later than `until`."""
     if monotonic() > until:
-        raise NotFinished(f"nothing new of batch {_id(batch)} for too long", code="not-finished")
+        raise NotFinished(f"nothing new of batch {id_of(batch)} for too long", code="not-finished")
 
 
 class Client(Blocking, Calls):

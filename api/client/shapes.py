@@ -261,6 +261,77 @@ class ModelInfo(TypedDict):
     warnings: list[str]
 
 
+WebhookEventName = Literal["job.succeeded", "job.failed", "job.canceled", "batch.completed"]
+DeliveryState = Literal["pending", "delivered", "dead"]
+
+
+class Webhook(TypedDict):
+    """Where one request wants to be told of its end. events: of what; include_result: send the result along."""
+
+    url: str
+    events: NotRequired[list[WebhookEventName]]
+    include_result: NotRequired[bool]
+
+
+class Endpoint(TypedDict):
+    """Where you are told of all that ends. failing_since: of the first failure after the last success."""
+
+    id: str
+    url: str
+    events: list[WebhookEventName]
+    include_result: bool
+    description: str
+    enabled: bool
+    created_at: str
+    failing_since: str | None
+    disabled_at: str | None
+    disabled_reason: str | None
+    old_secret_until: str | None  # webhooks are signed with the one before, too
+    links: dict[str, str]
+
+
+class NewEndpoint(Endpoint):
+    """An endpoint whose secret is new; nothing else shows it."""
+
+    secret: str
+
+
+class Try(TypedDict):
+    """What came of a try. status None: no answer; error empty: it went well; answer: its first kilobyte."""
+
+    number: int
+    at: str
+    status: int | None
+    error: str
+    ms: float
+    answer: str
+    next_at: str | None
+
+
+class Delivery(TypedDict):
+    """A webhook on its way. id: its `webhook-id`; endpoint None: its address stood in a request; tried: how often."""
+
+    id: str
+    endpoint: str | None
+    host: str
+    event: str
+    status: DeliveryState
+    created_at: str
+    ended_at: str | None
+    next_at: str | None
+    why: str | None  # it was given up
+    tried: int
+    last: Try | None
+    links: dict[str, str]
+
+
+class WholeDelivery(Delivery):
+    """A delivery with its last tries, and what is sent."""
+
+    tries: list[Try]
+    payload: dict[str, Any]
+
+
 class FieldError(TypedDict):
     """A wrong field. pointer: JSON pointer (RFC 6901) to it."""
 

@@ -23,7 +23,8 @@ T = TypeVar("T")
 class Send:
     """Send this. Its answer: httpx2.Response, or the httpx2.RequestError that came instead.
 
-    hold_s: how much longer than usual the service may be silent; stream: the body of a 200 is left for `More`.
+    hold_s: how much longer than usual the service may be silent; stream: the body of a 200 is left for `More`. once: it
+    does something else the second time, so it is not sent again.
     """
 
     method: str
@@ -33,6 +34,7 @@ class Send:
     content: bytes | None = None
     hold_s: float = 0.0
     stream: bool = False
+    once: bool = False
 
 
 @dataclass(frozen=True)

@@ -146,6 +146,9 @@ def serving() -> Iterator[FakeSegue]:
         def do_POST(self) -> None:
             self._answer()
 
+        def do_PATCH(self) -> None:
+            self._answer()
+
         def do_DELETE(self) -> None:
             self._answer()
 

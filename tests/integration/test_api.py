@@ -18,7 +18,6 @@ import settings
 from api.app import create_app
 from artifacts.model import Model
 from producer import fallback, keys, queue
-from producer.schema import NOT_YET
 from worker.models import Holder
 
 QUERY: dict[str, Any] = {"seeds": [{"name": "A song"}]}
@@ -155,13 +154,6 @@ def test_wrong_fields_are_422_with_a_pointer_to_each(client: FlaskClient, body: 
     found = problem(response, 422, "invalid-request")
     assert [error["pointer"] for error in found["errors"]] == pointers
     assert all(error["detail"] for error in found["errors"])
-
-
-@pytest.mark.parametrize("field", sorted(NOT_YET))
-def test_fields_of_a_later_release_are_refused_not_ignored(client: FlaskClient, field: str) -> None:
-    found = problem(client.post("/v1/recommendations", json=QUERY | {field: 1}), 422, "invalid-request")
-    detail = f"this release does not honour '{field}' yet; leave it out"
-    assert found["errors"] == [{"pointer": f"/{field}", "detail": detail}]
 
 
 def test_a_filter_on_what_the_model_lacks_is_422(served: FlaskClient) -> None:

@@ -103,7 +103,10 @@ def test_the_body_of_a_batch_is_described_in_both_forms(document: dict[str, Any]
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("contract")
-    with services.service(folder, models_dir, QUEUE_LIMIT="1000000") as service, service.worker():
+    with (
+        services.service(folder, models_dir, QUEUE_LIMIT="1000000", WEBHOOK_ALLOW_NETWORKS="127.0.0.0/8") as service,
+        service.worker(),
+    ):
         wait_for(service.is_ready, "a worker")
         yield service
 
@@ -116,7 +119,10 @@ def known(service: Service) -> dict[str, list[str]]:
     query = {"seeds": [{"track_id": track}]}
     jobs = [client.post("/v1/recommendations", query).json["id"] for _ in range(2)]
     batches = [client.post("/v1/batches", {"items": [query]}).json["id"] for _ in range(2)]
-    return {"track_id": [track], "job_id": jobs, "batch_id": batches}
+    endpoint = client.post("/v1/webhook-endpoints", {"url": "http://127.0.0.1:9/"}).json
+    delivery = client.post(f"{endpoint['links']['test']}", {}).json["id"]
+    webhooks = {"endpoint_id": [endpoint["id"]], "delivery_id": [delivery]}
+    return {"track_id": [track], "job_id": jobs, "batch_id": batches, **webhooks}
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["allowed", "forbidden"])

@@ -6,12 +6,11 @@ import pickle
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import msgpack
 import psutil
 import pytest
 import redis
@@ -212,27 +211,6 @@ def test_a_deadline_of_a_job_that_is_gone_is_forgotten(connection: redis.Redis) 
     assert connection.zcard(keys.DEADLINES) == 0
     with pytest.raises(NotFound):
         results.get_job(connection, "gone")
-
-
-def test_what_follows_a_job_is_queued_in_the_step_that_ends_it(connection: redis.Redis, workers: Workers) -> None:
-    ends: dict[str, Callable[[str], object]] = {
-        "echo": lambda _: workers.start(),
-        "broken": lambda _: None,
-        "nap": lambda job_id: queue.cancel(connection, job_id),
-    }
-    for function, end in ends.items():
-        first = submit(connection, function, {"seconds": 1})
-        follower = {
-            **{"id": f"after-{first}", "queue": keys.BULK, "description": FUNCTION.format("echo"), "timeout": 5},
-            **{"data": call(FUNCTION.format("echo"), None, [{}], {}), "result_ttl": 60, "failure_ttl": 60},
-            **{"retries": 1, "at": queue.now_text(), "deadline_s": 60},
-        }
-        connection.hset(f"rq:job:{first}", "follow_up", msgpack.packb(follower, use_bin_type=False))
-        end(first)
-        assert finished(connection, first).status.is_final
-        assert ended(connection, f"after-{first}") == ["finished"]
-        assert not connection.hexists(f"rq:job:{first}", "follow_up")
-    empty_afterwards(connection)
 
 
 class _Touch:

@@ -14,6 +14,7 @@ import pytest
 
 import api.client as segue
 import settings
+from api import webhook_shapes
 from api.client import AsyncClient, Client, shapes
 from producer import jobs, public, schema
 from tests.fakes.segue_server import job, result, says, serving
@@ -37,11 +38,17 @@ def test_both_clients_have_the_same_calls_and_explain_them() -> None:
 
 
 def test_the_page_names_every_call_and_every_error() -> None:
-    page = (settings.ROOT / "docs" / "howto" / "client.md").read_text(encoding="utf-8")
+    pages = settings.ROOT / "docs" / "howto"
+    page = "".join((pages / name).read_text(encoding="utf-8") for name in ("client.md", "webhooks.md"))
     calls = {name for name in dir(Client) if not name.startswith("_")} - {"close", "job", "batch_status"}
     assert {name for name in calls if f"segue.{name}(" not in page} == set()
-    errors = {name for name in segue.__all__ if issubclass(getattr(segue, name), segue.SegueError)}
+    errors = {name for name in segue.__all__ if getattr(segue, name) in _errors(segue.SegueError)}
     assert {name for name in errors if f"`{name}`" not in page or name not in str(segue.errors.__doc__)} == set()
+
+
+def _errors(kind: type[Exception]) -> set[object]:
+    """Return an error and all that are of its kind."""
+    return {kind}.union(*(_errors(one) for one in kind.__subclasses__()))
 
 
 def test_errors_can_be_sent_to_another_process() -> None:
@@ -65,6 +72,12 @@ SHAPES = [
     (shapes.Job, jobs.Job),
     (shapes.Counts, jobs.BatchCounts),
     (shapes.Batch, jobs.Batch),
+    (shapes.Webhook, webhook_shapes.WantedWebhook),
+    (shapes.Endpoint, webhook_shapes.WebhookEndpoint),
+    (shapes.NewEndpoint, webhook_shapes.WebhookEndpointWithSecret),
+    (shapes.Try, webhook_shapes.WebhookTry),
+    (shapes.Delivery, webhook_shapes.WebhookDelivery),
+    (shapes.WholeDelivery, webhook_shapes.WholeWebhookDelivery),
     (shapes.PopularList, public.PopularList),
     (shapes.GenreCount, public.GenreCount),
     (shapes.GenreList, public.GenreList),

@@ -37,7 +37,7 @@ CONTENTS = {
     "worker": {"requirements-worker.txt", "settings.py", "telemetry.py", "producer", "artifacts", "worker"},
     "training": {"requirements.txt", "settings.py", "telemetry.py", "artifacts", "training"},
 }
-OUR_SERVICES = {"training", "worker", "api"}
+OUR_SERVICES = {"training", "worker", "webhooks", "api"}
 
 
 def run_beside_python(tool: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:

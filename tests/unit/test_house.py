@@ -44,7 +44,7 @@ LIBRARIES = {
     "worker": {"numpy", "pydantic", "redis", "requests", "rq", "spotipy", "urllib3"},
     "training": {"matplotlib", "numpy", "pandas", "pyarrow", "rich", "scipy", "sklearn", "threadpoolctl"},
 }
-ENTRY_POINTS = {"__main__.py", "app.py", "dataset.py", "__init__.py"}
+ENTRY_POINTS = {"__main__.py", "app.py", "dataset.py", "__init__.py", "recommend.py", "webhooks.py"}
 LONGEST_MODULE = 350
 CLIENT = ROOT / "api" / "client"
 """A folder that works wherever it is copied to, so its modules name each other relative to it."""
@@ -96,7 +96,11 @@ def test_the_client_needs_httpx2_and_nothing_else() -> None:
     ("entry", "must_not_load"),
     [
         ("api.app, api.__main__", {"numpy", "pandas", "sklearn", "artifacts", "worker", "httpx2"}),
-        ("worker.__main__", {"pandas", "sklearn", "scipy", "flask", "training"}),
+        ("worker.__main__, worker.recommend", {"pandas", "sklearn", "scipy", "flask", "training"}),
+        (
+            "worker.__main__, worker.webhooks",
+            {"numpy", "pandas", "sklearn", "scipy", "flask", "training", "artifacts", "requests", "spotipy", "urllib3"},
+        ),
         ("training.__main__", {"rq", "redis", "flask", "producer", "worker"}),
         ("artifacts.__main__", {"pandas", "sklearn", "scipy", "rq", "redis", "producer", "worker", "training"}),
     ],
