@@ -59,7 +59,7 @@ def test_what_dies_is_started_again(clone: Path, home: Path) -> None:
     with launch(clone, home, "--demo", "2000", "--port", str(redis_server.free_port()), "--workers", "1") as run:
         client = run.client()
         seed = client.get("/v1/popular?limit=1").json["tracks"][0]["track_id"]
-        for part in ("-m worker", "-m api", "(redis|valkey)-server"):
+        for part in ("-m worker recommend", "-m worker webhooks", "-m api", "(redis|valkey)-server"):
             before = _pids(run, part)
             victim = next(p for p in run.processes() if p.pid in before and p.ppid() == run.process.pid)
             victim.kill()
