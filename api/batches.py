@@ -22,7 +22,7 @@ from api.jobs import KeyHeader, WaitParameters
 from api.json_body import JSON_LINES, loads, refuse_many_values
 from api.limits import rate_of
 from api.service import QUEUE_LIMIT, Parameters, connection, nobody_works, retry_after_s, shown
-from api.waiting import ask_again
+from api.waiting import not_over
 from api.webhook_checks import wrong_webhook
 from api.webhook_shapes import WantedWebhook
 from producer import batches as store
@@ -40,7 +40,7 @@ _TAG = Tag(name="Batches", description="Up to 10,000 requests under one id.")
 MOST_ITEMS = 10_000
 _MAX_ID = 64
 _MAX_ITEM_BYTES = 900_000
-"""A part of eight such items is a message that the codec takes."""
+"""So that a part of such items is a message that the codec takes."""
 
 _LINES_AT_ONCE = 64
 
@@ -241,8 +241,7 @@ def batch(path: BatchPath, query: WaitParameters) -> Response:
     found = store.get(connection(), path.batch_id)
     response = _shown(found)
     if not found.status.is_final:
-        response.headers["Retry-After"] = "1"
-        ask_again(response, found.id, query.wait)
+        not_over(response, found.id, query.wait)
     return response
 
 

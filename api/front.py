@@ -73,8 +73,8 @@ class _Body:
 class Front:
     """An RSGI application around a WSGI one.
 
-    threads: how many requests the app works on at once; as many again may wait for one 30 times over. redis_url: where
-    the ends of jobs are published. tend: called each second, in a thread, while anybody waits.
+    threads: how many requests the app works on at once; with those that wait for one, _MOST_CALLS. redis_url: where the
+    ends of jobs are published. tend: called each second, in a thread, while anybody waits.
     """
 
     def __init__(
@@ -215,12 +215,12 @@ class Front:
                     if gone.done():
                         heard.cancel()
                         return answer
-                since, is_last = self._hub.era, self._loop.time() >= until
+                era, is_last = self._hub.era, self._loop.time() >= until
                 environ["wsgi.input"].seek(0)
                 now = await self._call(environ | {JOB: job_id} | ({LAST: True} if is_last else {}))
                 waits = now.take(WAIT) is not None
-                if waits or now.status != 503:
-                    answer = now
+                if waits or now.status != 503:  # else it could not look, and what it saw last is of an older era
+                    answer, since = now, era
                 if is_last or not (waits or now.status == 503):
                     return answer
                 await asyncio.sleep(_UNSURE_S)  # it was woken for nothing, or the app cannot say: not in a circle

@@ -72,16 +72,18 @@ class Hub:
         client = redis.asyncio.Redis.from_url(
             self._url, socket_connect_timeout=2, socket_timeout=None, health_check_interval=5
         )
-        async with client, client.pubsub(ignore_subscribe_messages=True) as channel:
+        async with client, client.pubsub() as channel:
             await channel.subscribe(keys.DONE)
-            await channel.ping()
-            self._recent.clear()
-            self._listening = True
-            self.era += 1
             while True:
                 message = await channel.get_message(timeout=2)
                 await channel.check_health()
-                if message is not None and message["type"] == "message":
+                if message is None:
+                    continue
+                if message["type"] == "subscribe":  # from here on nothing goes unheard
+                    self._recent.clear()
+                    self._listening = True
+                    self.era += 1
+                elif message["type"] == "message":
                     self._ended(message["data"].decode())
 
     def _ended(self, job_id: str) -> None:

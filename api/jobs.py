@@ -24,7 +24,7 @@ from api.service import (
     shown,
     wrong_filters,
 )
-from api.waiting import MOST_S, ask_again, asked_before, preferred_s
+from api.waiting import MOST_S, asked_before, not_over, preferred_s
 from api.webhook_checks import wrong_webhook
 from api.webhook_shapes import Submission
 from producer import keys, queue, results
@@ -133,8 +133,7 @@ def _submitted(job: Job, seconds: float) -> Response:
     if job.status.is_final:
         return response
     response.status_code = HTTPStatus.ACCEPTED
-    response.headers["Retry-After"] = "1"
-    return ask_again(response, job.id, seconds)
+    return not_over(response, job.id, seconds)
 
 
 @jobs.get(
@@ -153,8 +152,7 @@ def job(path: JobPath, query: WaitParameters) -> Response:
     response.add_etag()
     response.make_conditional(request)
     if not found.status.is_final:
-        response.headers["Retry-After"] = "1"
-        ask_again(response, found.id, query.wait)
+        not_over(response, found.id, query.wait)
     return response
 
 
@@ -173,8 +171,7 @@ def result(path: JobPath, query: WaitParameters) -> Response:
     if not found.status.is_final:
         response = shown(found)
         response.status_code = HTTPStatus.ACCEPTED
-        response.headers["Retry-After"] = "1"
-        return ask_again(response, found.id, query.wait)
+        return not_over(response, found.id, query.wait)
     if found.status is Status.CANCELED:
         return problem("job-canceled", "this job was canceled; there is no result")
     if found.error is not None:

@@ -54,7 +54,7 @@ class Parameters(BaseModel):
 
 
 def shown(model: BaseModel) -> Response:
-    """Return a message as JSON, three times as fast as by way of a dict."""
+    """Return a message as JSON, four times as fast as by way of a dict."""
     return Response(model.model_dump_json(), content_type="application/json")
 
 

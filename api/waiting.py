@@ -29,6 +29,12 @@ def preferred_s() -> float:
     return min(float(found[1]), MOST_S) if found else 0.0
 
 
+def not_over(response: Response, job_id: str, seconds: float) -> Response:
+    """Mark what shows a job or a batch that is not over: look again in a second, or be held for `seconds`."""
+    response.headers["Retry-After"] = "1"
+    return ask_again(response, job_id, seconds)
+
+
 def ask_again(response: Response, job_id: str, seconds: float) -> Response:
     """Mark an answer that is not final: it may be asked for again when the job ends, within `seconds`."""
     if seconds > 0:

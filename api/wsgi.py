@@ -87,4 +87,4 @@ def environ_of(scope: Any, body: bytes) -> dict[str, Any]:
 def get_of(environ: dict[str, Any], path: str) -> dict[str, Any]:
     """Return the same caller's GET of `path`."""
     headers = {key: value for key, value in environ.items() if key != "HTTP_IF_NONE_MATCH"}
-    return headers | {"REQUEST_METHOD": "GET", "PATH_INFO": path, "QUERY_STRING": "", JOB: ""}
+    return headers | {"REQUEST_METHOD": "GET", "PATH_INFO": path, "QUERY_STRING": ""}

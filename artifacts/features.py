@@ -36,6 +36,9 @@ AUDIO = (
 SCORE = (*AUDIO, "year")
 """All columns of the score space that are compared by distance, in their order."""
 
+SOUND = AUDIO[:8]
+"""The audio features that a model keeps as they are, too, to tell of a song: loudness in dB, the others 0–1."""
+
 RAW = (*AUDIO[:-1], "duration_ms", "key", "mode", "year", "popularity")
 """The columns that the transform reads. Units: loudness dB, tempo BPM, duration ms, key 0–11, mode 0/1,
 year AD, popularity 0–100, the others 0–1."""

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-FORMAT = 3
+FORMAT = 4
 """Raised whenever a reader of the old files would misread the new ones; another format is refused."""
 
 FILE_NAME = "manifest.json"

@@ -141,6 +141,10 @@ class Model:
             "spotify_url": f"https://open.spotify.com/track/{track_id}" if on_spotify else None,
         }
 
+    def sound(self, rows: Rows) -> npt.NDArray[np.float64]:
+        """Return the features of `features.SOUND` as the data has them, float64 (8, n), NaN where unknown."""
+        return self._a["sound"][:, rows].astype(np.float64)
+
     def _known(self, column: str, row: int) -> int | None:
         value = int(self._a[column][row])
         return None if value == UNKNOWN else value

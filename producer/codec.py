@@ -37,7 +37,8 @@ def pack(value: Any, most: int = MAX_BYTES) -> bytes:
 def pack_answer(value: Any) -> bytes:
     """Return `value` as `pack` does, compressed where that pays: answers are kept for an hour, at 50 a second.
 
-    A list of 20 tracks with its reasons shrinks from 12 to 2.5 kB, in 0.1 ms. Raises: BadMessage.
+    A list of 20 tracks shrinks from 5 to 2 kB, with its reasons from 13 to 4.4 kB, in 0.03 and 0.07 ms. Raises:
+    BadMessage.
     """
     packed = pack(value)
     return packed if len(packed) < _WORTH_BYTES else COMPRESSED + zlib.compress(packed[1:], 1)

@@ -7,9 +7,7 @@ neither the model nor a worker. `producer/public.py` reads the same from the mod
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import chain
 from typing import Any
 
 import redis
@@ -20,14 +18,11 @@ from producer.connections import translated
 from producer.errors import NotReady
 from producer.public import GenreList, ModelInfo, PopularList, PopularLists, genre_list, popular_list
 from producer.schema import Attempt, Filters, Query, RankedTrack, Result, Seed, SeedMatch
-from producer.songs import plain, track_id_of
+from producer.songs import next_allowed, plain, track_id_of
 
 _Track = dict[str, Any]
 
 _NO_MODEL = "no worker has loaded a model yet"
-
-_WINDOW = 10
-"""The artist cap counts among so many tracks that follow each other, as in a worker's answers."""
 
 
 def publish(connection: redis.Redis, info: dict[str, Any], popular: PopularLists, genres: list[dict[str, Any]]) -> None:
@@ -194,19 +189,13 @@ def _songs(tracks: Iterable[_Track], seeds: Iterable[Seed]) -> Iterator[_Track]:
 
 
 def _choose(tracks: Iterable[_Track], limit: int, max_per_artist: int) -> list[_Track]:
-    """Return up to `limit` tracks, none of an artist's more than `max_per_artist` in any _WINDOW: it waits its turn."""
-    rest, chosen = iter(tracks), list[_Track]()
+    """Return up to `limit` tracks, none of an artist's more often than the cap allows: it waits its turn."""
+    waiting, chosen = list(tracks), list[_Track]()
     while len(chosen) < limit:
-        recent = Counter(artist for track in chosen[1 - _WINDOW :] for artist in track["artists"])
-        waiting = []
-        for track in rest:
-            if all(recent[artist] < max_per_artist for artist in track["artists"]):
-                chosen.append(track)
-                break
-            waiting.append(track)
-        else:
+        turn = next_allowed((t["artists"] for t in waiting), [t["artists"] for t in chosen], max_per_artist)
+        if turn is None:
             break
-        rest = chain(waiting, rest)
+        chosen.append(waiting.pop(turn))
     return chosen
 
 

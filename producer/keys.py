@@ -150,8 +150,8 @@ LEASE_S = 4
 """A job belongs to its worker for so long after the worker's last beat; then it goes back to its queue."""
 
 RETRIES = 3
-"""How often a job is started again after its worker died or it failed. Two would do, if workers were not killed every
-second: then one in a million jobs is unlucky three times."""
+"""How often a job is started again after its worker died or it failed. Two would do, but for workers that are killed
+every second, as in tests/e2e/test_chaos.py: there some job or other may be unlucky three times."""
 
 DEADLINE_S = 30
 """A job that is not over after this is answered with the fallback, unless its request says otherwise."""

@@ -20,6 +20,8 @@ Weight = Annotated[float, Field(ge=0, le=20)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Between = Annotated[list[float], Field(min_length=2, max_length=2)]
 
+Metadata = dict[Annotated[str, StringConstraints(max_length=40)], Annotated[str, StringConstraints(max_length=500)]]
+
 StrategyName = Literal["catalogue", "spotify", "fuzzy", "genre", "popular"]
 
 
@@ -135,11 +137,9 @@ class Weights(Message):
     popularity: Annotated[float, Field(ge=-0.5, le=2)] | None = None
 
 
-class Query(Message):
-    """A request for recommendations."""
+class Asking(Message):
+    """What requests for recommendations and for playlists have in common, beside their seeds."""
 
-    seeds: list[Seed] = Field(min_length=1, max_length=MAX_SEEDS, description="Songs that the answer should be like.")
-    limit: int = Field(20, ge=1, le=MAX_LIMIT, description="How many tracks to answer with.")
     method: Literal["blend", "cluster"] = Field(
         "blend",
         description="blend: the full score over the whole catalogue; cluster: cosine within the seeds' cluster.",
@@ -161,25 +161,34 @@ class Query(Message):
     deadline_s: float = Field(
         30, ge=1, le=600, description="Seconds after which a fallback answers, if nothing better has."
     )
-    metadata: dict[
-        Annotated[str, StringConstraints(max_length=40)], Annotated[str, StringConstraints(max_length=500)]
-    ] = Field(default_factory=dict, max_length=16, description="Yours; given back with the job.")
+    metadata: Metadata = Field(default_factory=dict, max_length=16, description="Yours; given back with the job.")
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> Query:
+    def _check(self, seeds: Collection[Seed]) -> None:
+        """Check that the fields fit together. Raises: ValueError."""
         if self.method == "cluster":
             if self.weights != Weights():
                 raise ValueError("weights go with method blend; method cluster has none")
             if self.explain:
                 raise ValueError("explain goes with method blend; a cosine has no parts")
-            if any(seed.weight < 0 for seed in self.seeds):
+            if any(seed.weight < 0 for seed in seeds):
                 raise ValueError("seeds to avoid go with method blend")
             if self.combine != "mean":
                 raise ValueError("combine round_robin goes with method blend")
-        if all(seed.weight < 0 for seed in self.seeds):
+        if all(seed.weight < 0 for seed in seeds):
             raise ValueError("at least one seed must have a weight over 0")
         if self.strategies and len(set(self.strategies)) < len(self.strategies):
             raise ValueError("strategies: each at most once")
+
+
+class Query(Asking):
+    """A request for recommendations."""
+
+    seeds: list[Seed] = Field(min_length=1, max_length=MAX_SEEDS, description="Songs that the answer should be like.")
+    limit: int = Field(20, ge=1, le=MAX_LIMIT, description="How many tracks to answer with.")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Query:
+        self._check(self.seeds)
         return self
 
 

@@ -1,9 +1,14 @@
-"""How requests name songs and artists, for readers without the name index of artifacts/names.py."""
+"""What holds of songs wherever an answer is made, by a worker or without one: their names, and the artist cap."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterable, Sequence
+
+WINDOW = 10
+"""The artist cap counts among so many tracks that follow each other."""
 
 _SPOTIFY_ID = re.compile(
     r"(?:spotify:track:|https?://open\.spotify\.com/(?:intl-[a-z]{2,3}/)?track/)([0-9A-Za-z]{22})(?:[?#].*)?"
@@ -24,3 +29,15 @@ def plain(name: str) -> str:
     letters = unicodedata.normalize("NFKD", name.casefold())
     words = "".join(c if c.isalnum() else " " for c in letters if not unicodedata.combining(c))
     return " ".join(words.split()) or name.strip()
+
+
+def next_allowed(
+    waiting: Iterable[Collection[Hashable]], chosen: Sequence[Collection[Hashable]], max_per_artist: int
+) -> int | None:
+    """Return the place of the first of those waiting whose artists have not had their share of the last tracks.
+
+    waiting, chosen: the artists of each track, in order. None: all have had it.
+    """
+    recent = Counter(artist for artists in chosen[-(WINDOW - 1) :] for artist in artists)
+    full = {artist for artist, times in recent.items() if times >= max_per_artist}
+    return next((i for i, artists in enumerate(waiting) if full.isdisjoint(artists)), None)

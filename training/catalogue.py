@@ -14,6 +14,7 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from artifacts import features
 from artifacts.model import UNKNOWN
 from artifacts.names import artist_form, core_title, normalise
 from artifacts.strings import Strings
@@ -65,6 +66,7 @@ def column_arrays(frame: pd.DataFrame) -> Arrays:
         limit = float(np.iinfo(dtype).max)
         arrays[column] = np.clip(np.nan_to_num(np.round(values), nan=UNKNOWN), UNKNOWN, limit).astype(dtype)
     arrays["tempo"] = frame["tempo"].to_numpy(np.float32)
+    arrays["sound"] = frame[list(features.SOUND)].to_numpy(np.float16).T.copy()
     return arrays
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
@@ -10,8 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-WINDOW = 10
-"""The artist cap counts among so many tracks that follow each other."""
+from producer.songs import next_allowed
 
 VARIATION_SPREAD = 0.4
 """How far a variation moves a score, in its own units: about what lies between the 1st and the 20th of an answer."""
@@ -52,7 +50,7 @@ def choose(candidates: Sequence[Candidate], limit: int, max_per_artist: int) -> 
     """
     waiting, chosen = list(candidates), list[Candidate]()
     while len(chosen) < limit:
-        turn = _next_allowed(waiting, chosen, max_per_artist)
+        turn = next_allowed((c.artists for c in waiting), [c.artists for c in chosen], max_per_artist)
         if turn is None:
             break
         chosen.append(waiting.pop(turn))
@@ -79,7 +77,8 @@ def choose_diverse(
     while len(chosen) < limit and free.any():
         marginal = (1 - diversity) * relevance - diversity * alike
         order = np.flatnonzero(free)[np.argsort(-marginal[free], kind="stable")]
-        turn = _next_allowed([candidates[i] for i in order], chosen, max_per_artist)
+        artists = (candidates[i].artists for i in order)
+        turn = next_allowed(artists, [c.artists for c in chosen], max_per_artist)
         if turn is None:
             break
         taken = int(order[turn])
@@ -122,10 +121,3 @@ def interleave(lists: Sequence[Sequence[Candidate]], weights: Sequence[float]) -
             songs.add(candidate.song)
             taken[turn] += 1
             merged.append(candidate)
-
-
-def _next_allowed(waiting: Sequence[Candidate], chosen: Sequence[Candidate], max_per_artist: int) -> int | None:
-    """Return the first of those waiting whose artists have not had their share of the last tracks."""
-    recent = Counter(artist for other in chosen[-(WINDOW - 1) :] for artist in other.artists)
-    full = {artist for artist, times in recent.items() if times >= max_per_artist}
-    return next((i for i, c in enumerate(waiting) if full.isdisjoint(c.artists)), None)

@@ -16,16 +16,18 @@ end
 
 local now = clock()
 
-local function take(job, id, queue, plain)
+-- Of a job's record, in this order; below, by their place.
+local FIELDS = {'status', 'data', 'description', 'worker_name', 'timeout', 'time_limit', 'result_ttl', 'failure_ttl',
+  'retries_left', 'batch'}
+
+local function take(job, id, queue, plain, f)
   local lease = given.step .. '.' .. #taken
   redis.call('HSET', job, 'status', 'started', 'started_at', given.at, 'last_heartbeat', given.at,
     'worker_name', given.worker, 'lease', lease)
   redis.call('PERSIST', job)
   redis.call('ZADD', 'rq:wip:' .. queue, now + given.lease_s, id .. ':' .. lease)
-  local f = redis.call('HMGET', job, 'data', 'timeout', 'time_limit', 'result_ttl', 'failure_ttl', 'retries_left',
-    'batch')
-  if f[7] then redis.call('HSETNX', 'segue:batch:' .. f[7], 'started_at', given.at) end
-  taken[#taken + 1] = {id, queue, lease, f[1], f[2], f[3], f[4], f[5], f[6], plain and 1 or 0}
+  if f[10] then redis.call('HSETNX', 'segue:batch:' .. f[10], 'started_at', given.at) end
+  taken[#taken + 1] = {id, queue, lease, f[2], f[5], f[6], f[7], f[8], f[9], plain and 1 or 0}
 end
 
 -- Takes jobs of one function from the head of a queue. One that was started before may be what killed its worker: it
@@ -38,8 +40,8 @@ local function take_from(queue)
   for _, id in ipairs(redis.call('LRANGE', list, 0, math.min(share, given.most) - 1)) do
     local job = 'rq:job:' .. id
     -- pcall: of an entry that is no job's there are no fields, and the others must not wait for it for ever.
-    local status, data, description, worker = unpack(redis.pcall('HMGET', job, 'status', 'data', 'description',
-      'worker_name'))
+    local f = redis.pcall('HMGET', job, unpack(FIELDS))
+    local status, data, description, worker = f[1], f[2], f[3], f[4]
     if not data or status ~= 'queued' then
       redis.call('LPOP', list)  -- expired, or ended while it waited
     else
@@ -48,7 +50,7 @@ local function take_from(queue)
       local room = plain and (worker or '') == '' and given.batch[name] or 1
       if #taken > 0 and (name ~= together or #taken >= room) then return end
       redis.call('LPOP', list)
-      take(job, id, queue, plain)
+      take(job, id, queue, plain, f)
       together = name
       if #taken >= room then return end
     end

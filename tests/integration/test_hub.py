@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import redis
 
+from api.front import WAIT, Front
 from api.hub import Hub
 from producer import keys
 
@@ -85,3 +88,46 @@ def test_a_broken_subscription_wakes_everybody_and_is_made_again(redis_url: str,
                 await late
 
     asyncio.run(play())
+
+
+def test_who_could_not_look_after_an_outage_looks_again(redis_url: str, connection: redis.Redis) -> None:
+    """The end was never heard, and Redis answers the app later than it answers the hub."""
+    cut_at = 0.0
+
+    def app(environ: dict[str, Any], start: Callable[..., object]) -> Iterable[bytes]:
+        since = time.monotonic() - cut_at if cut_at else -1.0
+        status, waits = ("200 OK", True) if since < 0 else ("503 Down", False) if since < 2 else ("200 OK", False)
+        start(status, [("Content-Length", "0")] + ([(WAIT, "job 30")] if waits else []))
+        return [b""]
+
+    class Asked:
+        """The server's side of a request."""
+
+        status = 0
+
+        def response_bytes(self, status: int, headers: object, body: bytes) -> None:
+            self.status = status
+
+        async def client_disconnect(self) -> None:
+            await asyncio.Event().wait()
+
+    async def play() -> int:
+        nonlocal cut_at
+        front, asked = Front(app, redis_url, 2), Asked()
+        front.__rsgi_init__(asyncio.get_running_loop())
+        await until(lambda: front._hub.era > 0)
+        headers: dict[str, str] = {}
+        scope = SimpleNamespace(
+            method="GET", path="/", query_string="", http_version="1.1", scheme="http", headers=headers, authority=None
+        )
+        scope.server = scope.client = "127.0.0.1:1"
+        answer = asyncio.create_task(front.__rsgi__(scope, asked))
+        await until(lambda: front._hub._waiting)
+        cut_at = time.monotonic()
+        connection.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        async with asyncio.timeout(10):
+            await answer
+        front.__rsgi_del__(asyncio.get_running_loop())
+        return asked.status
+
+    assert asyncio.run(play()) == 200

@@ -9,8 +9,8 @@ from typing import Any
 from artifacts.model import Model
 from producer import codec
 from producer.schema import Query, Result
+from producer.songs import WINDOW
 from worker.pipeline import DEFAULT_ORDER, recommend
-from worker.ranking import WINDOW
 from worker.resolve import LookUp
 from worker.strategies import Strategy
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from producer.songs import WINDOW
 from worker.ranking import (
-    WINDOW,
     Candidate,
     Vectors,
     choose,

@@ -304,7 +304,7 @@ def test_nothing_stored_is_nan_however_little_is_known() -> None:
     rows = [unknown[i % 5] | unknown[i % 3] for i in range(60)] + [{"artist_name": f"B{i}"} for i in range(60)]
     built = builders.train(builders.songs(*rows), clusters=3)
     floats = {name: a for name, a in built.arrays.items() if a.dtype.kind == "f"}
-    assert {name for name, a in floats.items() if np.isnan(a).any()} <= {"tempo", "probe_raw", "probe_score"}
+    assert {name for name, a in floats.items() if np.isnan(a).any()} <= {"tempo", "sound", "probe_raw", "probe_score"}
     model, brute = builders.model_of(built), BruteForce(built.arrays, len(built.about["genres"]))
     rng = np.random.default_rng(27)
     for _ in range(60):
