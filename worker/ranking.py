@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from hashlib import blake2b
+from heapq import heapify, heappop, heapreplace
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from producer.songs import next_allowed
+from producer.songs import WINDOW, next_allowed
 
 VARIATION_SPREAD = 0.4
 """How far a variation moves a score, in its own units: about what lies between the 1st and the 20th of an answer."""
@@ -42,23 +43,41 @@ def one_version_each(candidates: Sequence[Candidate], without_songs: Collection[
     return kept
 
 
-def choose(candidates: Sequence[Candidate], limit: int, max_per_artist: int) -> list[Candidate]:
+Artists = Sequence[Collection[int]]
+
+
+def choose(
+    candidates: Sequence[Candidate], limit: int, max_per_artist: int, gap: int = 0, before: Artists = ()
+) -> list[Candidate]:
     """Return up to `limit` candidates, no artist more than `max_per_artist` times in any WINDOW.
 
+    gap: other tracks, at least, between two of an artist; before: the artists of the tracks before the first.
     candidates: best first. One that comes too soon after others of its artist waits for its turn, so the order is that
     of the candidates as far as the cap allows.
     """
     waiting, chosen = list(candidates), list[Candidate]()
     while len(chosen) < limit:
-        turn = next_allowed((c.artists for c in waiting), [c.artists for c in chosen], max_per_artist)
+        turn = next_allowed((c.artists for c in waiting), _last(before, chosen, gap), max_per_artist, gap)
         if turn is None:
             break
         chosen.append(waiting.pop(turn))
     return chosen
 
 
+def _last(before: Artists, chosen: Sequence[Candidate], gap: int) -> Artists:
+    """Return the artists of the last tracks, as many as matter."""
+    tail = max(WINDOW, gap)
+    return [*before[-tail:], *(candidate.artists for candidate in chosen[-tail:])]
+
+
 def choose_diverse(
-    candidates: Sequence[Candidate], vectors: Vectors, limit: int, max_per_artist: int, diversity: float
+    candidates: Sequence[Candidate],
+    vectors: Vectors,
+    limit: int,
+    max_per_artist: int,
+    diversity: float,
+    gap: int = 0,
+    before: Artists = (),
 ) -> list[Candidate]:
     """Return up to `limit` candidates by maximal marginal relevance (Carbonell, Goldstein 1998), under the artist cap.
 
@@ -66,6 +85,7 @@ def choose_diverse(
     relevance is the score's place between the worst (0) and the best (1) of the candidates. Ties go to the better.
 
     vectors: float64 (len(candidates), m), unit length: their products are the likeness, −1…1. diversity: d, 0–1.
+    gap, before: as in `choose`.
     """
     if not candidates:
         return []
@@ -78,7 +98,7 @@ def choose_diverse(
         marginal = (1 - diversity) * relevance - diversity * alike
         order = np.flatnonzero(free)[np.argsort(-marginal[free], kind="stable")]
         artists = (candidates[i].artists for i in order)
-        turn = next_allowed(artists, [c.artists for c in chosen], max_per_artist)
+        turn = next_allowed(artists, _last(before, chosen, gap), max_per_artist, gap)
         if turn is None:
             break
         taken = int(order[turn])
@@ -107,17 +127,20 @@ def interleave(lists: Sequence[Sequence[Candidate]], weights: Sequence[float]) -
     Each song once, from the list that reaches it first. weights: > 0, one a list.
     """
     songs: set[int] = set()
-    at = [0] * len(lists)
+    rest = [iter(candidates) for candidates in lists]
     taken = [0] * len(lists)
     merged: list[Candidate] = []
-    while True:
-        open_lists = [i for i, candidates in enumerate(lists) if at[i] < len(candidates)]
-        if not open_lists:
-            return merged
-        turn = min(open_lists, key=lambda i: ((taken[i] + 1) / weights[i], i))
-        candidate = lists[turn][at[turn]]
-        at[turn] += 1
-        if candidate.song not in songs:
-            songs.add(candidate.song)
-            taken[turn] += 1
-            merged.append(candidate)
+    turns = [(1 / weight, i) for i, weight in enumerate(weights)]
+    heapify(turns)
+    while turns:
+        turn = turns[0][1]
+        # What other lists had before does not count as a turn.
+        candidate = next((c for c in rest[turn] if c.song not in songs), None)
+        if candidate is None:
+            heappop(turns)
+            continue
+        songs.add(candidate.song)
+        merged.append(candidate)
+        taken[turn] += 1
+        heapreplace(turns, ((taken[turn] + 1) / weights[turn], turn))
+    return merged

@@ -12,7 +12,7 @@ import numpy as np
 
 from artifacts.filters import Filter, Mask
 from artifacts.model import Model, Rows
-from producer.schema import Alternative, Attempt, Query, Seed
+from producer.schema import Alternative, Attempt, Seed
 from worker.ranking import Candidate
 from worker.resolve import LookUp, Point, by_catalogue, by_likeness, by_spotify
 
@@ -77,13 +77,15 @@ def _try(
     return outcome, reason
 
 
-def by_genre(model: Model, query: Query, conditions: Filter, count: int) -> tuple[list[Candidate], str]:
+def by_genre(
+    model: Model, seeds: Sequence[Seed], variation: int, conditions: Filter, count: int
+) -> tuple[list[Candidate], str]:
     """Return a sample from the genres of the seeds' artists, or of the filter; the better known, the likelier.
 
     The same request and variation give the same sample. → candidates and the reason.
     """
     hints: dict[int, int] = {}
-    for seed in query.seeds:
+    for seed in seeds:
         if seed.artist and seed.weight > 0:
             for row in model.names.artist_rows(seed.artist, _ARTIST_ROWS):
                 for genre in model.genre_codes(row):
@@ -94,7 +96,7 @@ def by_genre(model: Model, query: Query, conditions: Filter, count: int) -> tupl
     mask = Filter(genres=genres).mask(model.arrays)
     others = model.mask(conditions)
     rows = np.flatnonzero(mask if others is None else mask & others)
-    text = "\n".join(seed.model_dump_json() for seed in query.seeds) + f"\n{query.variation}"
+    text = "\n".join(seed.model_dump_json() for seed in seeds) + f"\n{variation}"
     rng = np.random.default_rng(int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big"))
     rows = rows[np.argsort(model.ranks(rows))]  # the draw must not depend on how rows are stored
     weight = np.maximum(model.arrays["popularity"][rows].astype(np.float64), 1.0)

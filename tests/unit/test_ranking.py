@@ -247,6 +247,49 @@ def test_interleaving_takes_each_song_once_and_all_of_them(drawn: list[tuple[lis
     assert interleave([tuple(candidates) for candidates in lists], weights) == merged
 
 
+def in_turns(lists: Sequence[Sequence[Candidate]], weights: Sequence[float]) -> list[Candidate]:
+    """Interleave as it is defined: at each step look at all lists for the one whose turn it is."""
+    songs: set[int] = set()
+    at, taken = [0] * len(lists), [0] * len(lists)
+    merged: list[Candidate] = []
+    while left := [i for i, candidates in enumerate(lists) if at[i] < len(candidates)]:
+        turn = min(left, key=lambda i: ((taken[i] + 1) / weights[i], i))
+        found = lists[turn][at[turn]]
+        at[turn] += 1
+        if found.song not in songs:
+            songs.add(found.song)
+            taken[turn] += 1
+            merged.append(found)
+    return merged
+
+
+any_weights = st.one_of(st.floats(0.01, 10), st.sampled_from([0.1, 0.25, 0.3, 0.5, 1.0, 3.0]))
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(any_candidates, any_weights), max_size=9))
+def test_interleaving_is_as_it_is_defined(drawn: list[tuple[list[Candidate], float]]) -> None:
+    lists, weights = [candidates for candidates, _ in drawn], [weight for _, weight in drawn]
+    assert interleave(lists, weights) == in_turns(lists, weights)
+
+
+def test_interleaving_many_lists_looks_at_each_song_once() -> None:
+    asked = 0
+
+    class Weight(float):
+        """Counts how often it is asked whose turn it is."""
+
+        def __rtruediv__(self, other: float) -> float:
+            nonlocal asked
+            asked += 1
+            return other / float(self)
+
+    lists = [[candidate(1000 * i + j, song=j) for j in range(200)] for i in range(100)]
+    merged = interleave(lists, [Weight(1)] * 100)
+    assert [c.song for c in merged] == list(range(200))
+    assert asked <= 100 + 200
+
+
 @pytest.mark.parametrize("weights", [(1, 1), (2, 1), (5, 3), (1, 10), (0.5, 0.25), (1, 1, 1), (3, 2, 1)])
 def test_shares_are_by_weight(weights: tuple[float, ...]) -> None:
     lists = [[candidate(1000 * i + j) for j in range(300)] for i in range(len(weights))]
