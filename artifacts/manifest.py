@@ -44,7 +44,8 @@ class Manifest:
     """What a version says of itself.
 
     source: from `file_source` or `demo_source`; a model is reused only if its source is the one asked for. coverage:
-    share of tracks that have each column. metrics: what training measured. public: sha256 of each public file.
+    share of tracks that have each column. quantiles: see artifacts/quantiles.py. metrics: what training measured.
+    public: sha256 of each public file.
     """
 
     version: str
@@ -56,6 +57,7 @@ class Manifest:
     genres: tuple[str, ...]
     clusters: int
     coverage: dict[str, float]
+    quantiles: dict[str, list[float]]
     metrics: dict[str, Any]
     notice: str | None
     files: dict[str, FileEntry]
@@ -79,6 +81,7 @@ class Manifest:
             "clusters": self.clusters,
             "explained_variance": round(float(self.metrics["explained_variance"]), 4),
             "coverage": self.coverage,
+            "quantiles": self.quantiles,
             "source": self.source,
             "synthetic": self.synthetic,
             "notice": self.notice,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from artifacts import features, store
+from artifacts.catalogue import UNKNOWN, Catalogue, Rows
 from artifacts.cells import Cells
-from artifacts.filters import Filter, Mask
+from artifacts.filters import Mask
 from artifacts.manifest import Manifest, ModelError
-from artifacts.names import artist_form
 from artifacts.score import COLUMNS, Parts, ScoreQuery, Statistics, Target, query
-from artifacts.strings import Strings
-from artifacts.textindex import TextIndex
 
-UNKNOWN = -1
-"""In the whole-number columns."""
-
-Rows = npt.NDArray[np.intp]
+__all__ = ["UNKNOWN", "Found", "Model", "Rows", "project", "unit_vectors"]
 
 _FEW = 4_000
 """So few rows are scored outright: finding the cells that they are in would take longer."""
@@ -45,19 +39,12 @@ class Found:
     passing: int
 
 
-class Model:
-    """One version, mapped. See training/build.py for the arrays and what each holds."""
+class Model(Catalogue):
+    """One version, mapped."""
 
     def __init__(self, manifest: Manifest, arrays: store.Arrays) -> None:
-        self.manifest = manifest
-        self._a = arrays
-        self.name = Strings(arrays["name_offsets"], arrays["name_utf8"])
-        self.artist_name = Strings(arrays["artist_offsets"], arrays["artist_utf8"])
-        self.song = arrays["song"]
-        self.cluster = arrays["cluster"]
-        self.names = TextIndex(arrays)
+        super().__init__(manifest, arrays)
         self._cells = Cells(arrays)
-        self._rank = arrays["id_rank"]
         self.statistics = Statistics(
             mean=np.asarray(arrays["stat_mean"][:-1]),
             square=np.asarray(arrays["stat_square"][:-1]),
@@ -84,70 +71,6 @@ class Model:
         except (ValueError, IndexError) as error:
             raise ModelError(f"{root / version}: arrays of other columns than this release's ({error})") from error
         return model
-
-    def __len__(self) -> int:
-        return self.manifest.tracks
-
-    def row_of_id(self, track_id: str) -> int | None:
-        """Return the row of a track id, None if the catalogue does not have it."""
-        ids = self._a["track_id"]
-        wanted = track_id.encode("utf-8")
-        if len(wanted) > ids.dtype.itemsize:
-            return None
-        rank = int(np.searchsorted(ids, np.array(wanted, ids.dtype)))
-        return int(self._a["id_row"][rank]) if rank < len(ids) and ids[rank] == wanted else None
-
-    def rows_of_name(self, title: str, artist: str | None) -> list[int]:
-        """Return the rows of an exact (normalised) name, the most popular first; `names` finds more than that."""
-        return self.names.exact(title, artist)
-
-    def artists_named(self, name: str) -> list[int]:
-        """Return the codes of the artists of this (normalised) name."""
-        rows = self.names.artist_rows(name, 200)
-        wanted = artist_form(name)
-        return sorted({c for row in rows for c in self.artist_codes(row) if artist_form(self.artist_name[c]) == wanted})
-
-    def artist_codes(self, row: int) -> list[int]:
-        """Return the codes of a row's credited artists, in credit order; empty if unknown."""
-        start, stop = self._a["credit_offsets"][row : row + 2]
-        return [int(code) for code in self._a["credit_artist"][start:stop]]
-
-    def credits(self, rows: Rows) -> list[tuple[int, ...]]:
-        """Return what `artist_codes` returns, of many rows at once."""
-        offsets = self._a["credit_offsets"]
-        starts, stops = offsets[rows].astype(np.intp), offsets[rows + 1].astype(np.intp)
-        ends = np.cumsum(stops - starts)
-        places = np.arange(ends[-1] if len(ends) else 0) + np.repeat(stops - ends, stops - starts)
-        codes, cuts = self._a["credit_artist"][places].tolist(), [0, *ends.tolist()]
-        return [tuple(codes[start:stop]) for start, stop in pairwise(cuts)]
-
-    def artists_of(self, row: int) -> list[str]:
-        """Return the names of a row's credited artists."""
-        return [self.artist_name[code] for code in self.artist_codes(row)]
-
-    def track(self, row: int) -> dict[str, Any]:
-        """Return what answers show of a row: `producer.schema.Track` as a dict."""
-        track_id = self.id_of(row)
-        tempo = float(self._a["tempo"][row])
-        on_spotify = not self.manifest.synthetic and len(track_id) == 22
-        return {
-            "track_id": track_id,
-            "name": self.name[row],
-            "artists": self.artists_of(row),
-            "genres": [self.manifest.genres[code] for code in self.genre_codes(row)],
-            **{name: self._known(name, row) for name in ("year", "popularity", "key", "mode", "duration_ms")},
-            "tempo": None if np.isnan(tempo) else round(tempo, 1),
-            "cluster": int(self.cluster[row]),
-            "spotify_url": f"https://open.spotify.com/track/{track_id}" if on_spotify else None,
-        }
-
-    def sound(self, rows: Rows) -> npt.NDArray[np.float64]:
-        """Return the features of `features.SOUND` as the data has them, float64 (8, n), NaN where unknown."""
-        return self._a["sound"][:, rows].astype(np.float64)
-
-    def _known(self, column: str, row: int) -> int | None:
-        value = int(self._a[column][row])
-        return None if value == UNKNOWN else value
 
     def target(self, rows: Sequence[int]) -> Target:
         """Return the mean of rows as something to compare with."""
@@ -176,31 +99,6 @@ class Model:
         """Return the request for tracks like some rows. weights: those that differ from the defaults, by name."""
         return query(self.target(rows), weights)
 
-    def id_of(self, row: int) -> str:
-        """Return the track id of a row."""
-        return str(self._a["track_id"][self._rank[row]].decode("utf-8"))
-
-    def ranks(self, rows: Rows) -> Rows:
-        """Return the places of rows' ids among all ids: an order that does not depend on how rows are stored."""
-        return np.asarray(self._rank[rows], np.intp)
-
-    @property
-    def arrays(self) -> Mapping[str, npt.NDArray[Any]]:
-        """The arrays of this version, by the names in training/build.py."""
-        return self._a
-
-    def genre_codes(self, row: int) -> list[int]:
-        """Return the codes of a row's own labels."""
-        start, stop = self._a["set_offsets"][(s := int(self._a["genre_set"][row])) : s + 2]
-        return [int(code) for code in self._a["set_genre"][start:stop]]
-
-    def most_popular(self, k: int, passing: Mask | None = None) -> Rows:
-        """Return the `k` most popular rows that pass, ties and unknown popularity in the order of ids."""
-        order = self._a["popular_row"]
-        if passing is not None:
-            order = order[passing[order]]
-        return np.asarray(order[:k], np.intp)
-
     def likeness_vectors(self, rows: Rows) -> npt.NDArray[np.float64]:
         """Return rows as unit vectors, by the default weights: their products tell how alike two tracks are, −1…1."""
         w = features.DEFAULT_WEIGHTS
@@ -210,10 +108,6 @@ class Model:
         vectors: npt.NDArray[np.float64] = np.hstack([audio, genre])
         vectors /= np.maximum(np.sqrt((vectors**2).sum(axis=1, keepdims=True)), 1e-12)
         return vectors
-
-    def mask(self, conditions: Filter) -> Mask | None:
-        """Return which rows pass, None for all of them."""
-        return None if conditions.is_empty else conditions.mask(self._a)
 
     def nearest(self, request: ScoreQuery, k: int, passing: Mask | None = None) -> Found:
         """Return the `k` best rows by the score: those that scoring every row would give, ties broken by track id.

@@ -2,7 +2,7 @@
 
     ARTIFACTS_DIR/
       CURRENT                   the name of a version, moved by rename
-      20261121T204500-1a2b3c4d/ one version: manifest.json, an .npy file for each array, public/*.json
+      20261121T204500-1a2b3c4d/ one version: manifest.json, an .npy file for each array, public/*
       .partial-…/               a version being written, or deleted; what a kill leaves goes with the next publish
 
 Arrays are mapped read-only, so workers on one machine share their pages. No pickle anywhere. What `public/` holds, and
@@ -41,8 +41,8 @@ def publish(root: Path, arrays: Mapping[str, npt.NDArray[Any]], public: Mapping[
     """Write a version and make it CURRENT; until the last rename, readers see nothing of it.
 
     arrays: name → array without objects. public: name → what `public/<name>.json` holds, for readers without numpy;
-    "model" is added: what the manifest says of itself. about: the remaining fields of Manifest. Keeps the KEEP_VERSIONS
-    newest versions.
+    where it is bytes the name is the whole name of the file. "model" is added: what the manifest says of itself.
+    about: the remaining fields of Manifest. Keeps the KEEP_VERSIONS newest versions.
     → the version's name.
     """
     root.mkdir(parents=True, exist_ok=True)
@@ -57,7 +57,7 @@ def publish(root: Path, arrays: Mapping[str, npt.NDArray[Any]], public: Mapping[
         created_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", now)
         manifest = Manifest(version=version, created_at=created_at, files=files, public={}, **about)
         shown = {**public, "model": manifest.describe()}
-        hashes = {name: _write_json(_public_file(aside, name), value) for name, value in shown.items()}
+        hashes = {name: _write_public(_public_file(aside, name), value) for name, value in shown.items()}
         replace(manifest, public=hashes).write(aside)
         for path in (*aside.rglob("*"), aside):
             _flush(path)
@@ -179,14 +179,17 @@ def problems(root: Path, version: str) -> list[str]:
 
 
 def read_public(root: Path, version: str, name: str) -> Any:
-    """Return what `public/<name>.json` of a version holds. Raises: ModelError, also if it is damaged."""
+    """Return what `public/<name>.json` of a version holds, or the bytes of `public/<name>` if the name has a suffix.
+
+    Raises: ModelError, also if it is damaged.
+    """
     expected = manifest_of(root, version).public.get(name)
     path = _public_file(root / version, name)
     try:
         content = path.read_bytes()
         if hashlib.sha256(content).hexdigest() != expected:
             raise ModelError(f"{path}: damaged (sha256 differs from the manifest's)")
-        return json.loads(content)
+        return json.loads(content) if path.suffix == ".json" else content
     except (OSError, ValueError) as error:
         raise ModelError(f"{path}: {error}") from error
 
@@ -205,12 +208,12 @@ def _open(directory: Path, name: str, entry: FileEntry, verify: bool) -> npt.NDA
 
 
 def _public_file(directory: Path, name: str) -> Path:
-    return directory / "public" / f"{name}.json"
+    return directory / "public" / (name if "." in name else f"{name}.json")
 
 
-def _write_json(path: Path, value: Any) -> str:
+def _write_public(path: Path, value: Any) -> str:
     """Write a public file. → its sha256."""
-    path.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
+    path.write_bytes(value if isinstance(value, bytes) else json.dumps(value, ensure_ascii=False).encode())
     return _sha256(path)
 
 

@@ -16,6 +16,7 @@
 | popular_row | int32 (n,) | rows, the most popular first |
 | cluster, cluster_point, cluster_row, cluster_offsets | int16, float32 (n, p), int32, int64 | the cluster space |
 | score_mean, score_std, cluster_mean, cluster_std, pca_mean, pca_components, centroid | float | what training learnt |
+| map_place, map_rank, map_start | uint16, int32 | where each row lies on the map: see artifacts/map.py |
 | probe_raw, probe_score, probe_cluster | float64, float32 | rows to check the transform with at load |
 """
 
@@ -33,11 +34,14 @@ import pandas as pd
 from artifacts import features
 from artifacts.cells import cell_arrays, order_rows
 from artifacts.manifest import Manifest
+from artifacts.map import map_arrays, places
 from artifacts.model import Model, project, unit_vectors
 from artifacts.nametables import build as build_names
+from artifacts.quantiles import quantiles_of
 from artifacts.score import COLUMNS
 from artifacts.strings import Strings
 from training import catalogue, clusters
+from training import map as drawing
 from training.cleaning import Ledger
 
 POPULAR_OVERALL = 200
@@ -106,6 +110,9 @@ def build(
         "centroid": kmeans.cluster_centers_.astype(np.float32),
     }
     arrays |= _probes(raw, arrays)
+    stage("map")
+    place = places(raw["valence"], raw["energy"], arrays["id_rank"])
+    arrays |= map_arrays(place, arrays["popular_row"])
     stage("popular lists")
     about: dict[str, Any] = {
         "source": source,
@@ -115,6 +122,7 @@ def build(
         "genres": labels,
         "clusters": k,
         "coverage": _coverage(frame, genres),
+        "quantiles": quantiles_of(raw),
         "metrics": {
             "explained_variance": float(pca.explained_variance_ratio_.sum()),
             "components": int(pca.n_components_),
@@ -126,7 +134,12 @@ def build(
         "notice": INVENTED if frame["track_id"].str.startswith("demo").all() else None,
     }
     draft = Model(Manifest(version="", created_at="", files={}, public={}, **about), arrays)
-    public = {"popular": popular_lists(draft, arrays), "genres": genre_counts(arrays, labels)}
+    public = {
+        "popular": popular_lists(draft, arrays),
+        "genres": genre_counts(arrays, labels),
+        "map": drawing.description(place, arrays, labels),
+        "map.png": drawing.picture(place),
+    }
     return Built(arrays, public, about)
 
 

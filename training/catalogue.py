@@ -66,7 +66,8 @@ def column_arrays(frame: pd.DataFrame) -> Arrays:
         limit = float(np.iinfo(dtype).max)
         arrays[column] = np.clip(np.nan_to_num(np.round(values), nan=UNKNOWN), UNKNOWN, limit).astype(dtype)
     arrays["tempo"] = frame["tempo"].to_numpy(np.float32)
-    arrays["sound"] = frame[list(features.SOUND)].to_numpy(np.float16).T.copy()
+    # A zero has no sign: filters compare the bits.
+    arrays["sound"] = frame[list(features.SOUND)].to_numpy(np.float16).T.copy() + np.float16(0)
     return arrays
 
 
