@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.fakes.running import run
+
 
 @dataclass(frozen=True)
 class Got:
@@ -87,7 +89,6 @@ class Receiver:
 
 class _Server(ThreadingHTTPServer):
     request_queue_size = 256
-    daemon_threads = True
     receiver: Receiver
     context: ssl.SSLContext | None = None
 
@@ -179,18 +180,12 @@ def _pipe(source: socket.socket, target: socket.socket) -> None:
 @contextmanager
 def receiving(host: str = "127.0.0.1", context: ssl.SSLContext | None = None) -> Iterator[Receiver]:
     """Run a receiver on a free port of a loopback address. context: for TLS."""
-    with _Server((host, 0), _Handler) as server:
-        scheme = "https" if context else "http"
-        server.context = context
-        server.receiver = receiver = Receiver(f"{scheme}://{host}:{server.server_address[1]}")
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield receiver
-        finally:
-            receiver.closing.set()
-            server.shutdown()
-            thread.join()
+    server = _Server((host, 0), _Handler)
+    scheme = "https" if context else "http"
+    server.context = context
+    server.receiver = receiver = Receiver(f"{scheme}://{host}:{server.server_address[1]}")
+    with run(server, receiver.closing):
+        yield receiver
 
 
 @contextmanager

@@ -7,9 +7,11 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from time import monotonic
 from typing import Any
+
+from tests.fakes.running import on_a_free_port, run
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,11 @@ def job(status: str = "succeeded", job_id: str = "j1", **fields: Any) -> dict[st
 def result(*names: str) -> dict[str, Any]:
     """Return a result with tracks of those names."""
     return {"strategy": "catalogue", "degraded": False, "tracks": [{"name": name} for name in names]}
+
+
+def playlist(*names: str) -> dict[str, Any]:
+    """Return a playlist with tracks of those names."""
+    return result(*names) | {"flow": 0.9, "duration_ms": None}
 
 
 def batch(status: str = "succeeded", **counts: int) -> dict[str, Any]:
@@ -155,14 +162,7 @@ def serving() -> Iterator[FakeSegue]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        fake = FakeSegue(f"http://127.0.0.1:{server.server_address[1]}")
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield fake
-        finally:
-            fake.closing.set()
-            server.shutdown()
-            thread.join()
+    server, address = on_a_free_port(Handler)
+    fake = FakeSegue(address)
+    with run(server, fake.closing):
+        yield fake

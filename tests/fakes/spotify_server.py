@@ -14,9 +14,11 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.fakes.running import on_a_free_port, run
 
 CLIENT_ID, CLIENT_SECRET = "0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"
 LONGEST_QUERY, MOST_RESULTS = 250, 10
@@ -208,14 +210,7 @@ def serving() -> Iterator[FakeSpotify]:
                     self.close_connection = True
                     return
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        fake = FakeSpotify(f"http://127.0.0.1:{server.server_address[1]}")
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield fake
-        finally:
-            fake.closing.set()
-            server.shutdown()
-            thread.join()
+    server, address = on_a_free_port(Handler)
+    fake = FakeSpotify(address)
+    with run(server, fake.closing):
+        yield fake
