@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from tests import services
+from tests.integration.browsing import chromium, opened
 from tests.services import Service
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 @pytest.fixture(scope="module")
@@ -25,12 +23,8 @@ def service(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Itera
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium on this machine: apt install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 def test_the_policy_allows_no_inline_script_and_no_other_host(service: Service) -> None:
@@ -50,18 +44,13 @@ def test_the_policy_allows_no_inline_script_and_no_other_host(service: Service) 
 
 
 def test_chromium_shows_the_contract_and_tries_it(service: Service, browser: Browser) -> None:
-    page = browser.new_page()
-    said: list[str] = []
-    asked: set[str] = set()
-    page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("request", lambda request: asked.add(urlsplit(request.url).netloc))
-    page.goto(service.client.address + "/docs")
-    expect(page.get_by_text("/v1/recommendations").first).to_be_visible()
-    expect(page.get_by_text("Ask for recommendations").first).to_be_visible()
-    page.get_by_text("The model in service").first.click()
-    page.get_by_role("button", name="Execute").first.click()
-    expect(page.get_by_text("explained_variance").first).to_be_visible()
-    page.close()
-    assert said == []
-    assert asked - {""} == {urlsplit(service.client.address).netloc}
+    with opened(browser) as watched:
+        page = watched.page
+        page.goto(service.client.address + "/docs")
+        expect(page.get_by_text("/v1/recommendations").first).to_be_visible()
+        expect(page.get_by_text("Ask for recommendations").first).to_be_visible()
+        page.get_by_text("The model in service").first.click()
+        page.get_by_role("button", name="Execute").first.click()
+        expect(page.get_by_text("explained_variance").first).to_be_visible()
+    assert watched.errors == []
+    assert watched.hosts - {""} == {urlsplit(service.client.address).netloc}
