@@ -75,6 +75,15 @@ def start(directory: Path, port: int | None = None) -> RedisServer:
     return server
 
 
+def noted_url(directory: Path) -> str | None:
+    """Return the URL of the server that `start` has started last in `directory`; None: none was. It may have ended."""
+    try:
+        noted = dict(line.split(" ", 1) for line in (directory / "server.conf").read_text().splitlines() if " " in line)
+        return f"redis://:{noted['requirepass']}@127.0.0.1:{noted['port']}/0"
+    except (OSError, KeyError):
+        return None
+
+
 def find_binary() -> Path:
     """Return the server to run. Raises: NoServer with what to install."""
     for name in ("valkey-server", "redis-server"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import tomllib
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
@@ -82,6 +83,9 @@ class Settings(BaseSettings):
     spotify_accounts_url: str = Field(
         "https://accounts.spotify.com", pattern="^https?://", description="Where its tokens come from, or a proxy."
     )
+    spotify_redirect_port: int = Field(
+        8888, ge=1024, le=65535, description="Where `push` waits on 127.0.0.1 for the answer to its login."
+    )
     spotify_budget_s: float = Field(
         2.5, gt=0, le=4, description="How long looking up one song outside may take, all in all, in seconds."
     )
@@ -105,6 +109,10 @@ class Settings(BaseSettings):
         SecretStr(""),
         description="An HTTP proxy that webhooks go through (http://user:password@host:port); unset: straight.",
     )
+    segue_url: str | None = Field(
+        None, pattern="^https?://", description="The API that the command line asks; unset: it asks through Redis."
+    )
+    segue_api_key: SecretStr | None = Field(None, description="The API key that the command line sends there.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="The least level logged.")
     log_format: Literal["text", "json"] = Field("text", description="text for people, json for log collectors.")
     dataset_url: str = Field(DATASET_URL, description="Where run.sh downloads a data set from when it has none.")
@@ -227,6 +235,11 @@ def load() -> Settings:
 def _shown(value: object) -> str:
     """Return a value as messages may show it: without the user and the password of an address."""
     return re.sub(r"//.*@", "//…@", re.sub(r"password=[^&']*", "password=…", repr(value)))
+
+
+def version() -> str:
+    """Return which release this is, as pyproject.toml says."""
+    return str(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
 
 
 def one_thread() -> None:

@@ -25,9 +25,9 @@ fi
 stage lint "$bin/ruff" check .
 stage format "$bin/ruff" format --check .
 stage types "$bin/mypy"
-stage unit "$bin/python" -m pytest -q tests/unit
-stage integration "$bin/python" -m pytest -q tests/integration
-stage e2e "$bin/python" -m pytest -q tests/e2e
+stage unit "$bin/python" -m pytest -q -n 2 tests/unit
+stage integration "$bin/python" -m pytest -q -n 2 --dist loadfile tests/integration
+stage e2e "$bin/python" -m pytest -q -n 2 --dist loadfile tests/e2e
 if [ -n "$failed" ]; then
     echo "failed:$failed"
     exit 1

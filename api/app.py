@@ -15,10 +15,13 @@ from api.docs import docs
 from api.front import MAX_BATCH_BYTES, Front
 from api.jobs import jobs
 from api.json_body import require_json
+from api.map import charts
 from api.model import model
 from api.ops import ops
+from api.page import page
 from api.parameters import refuse_unknown_parameters, refuse_what_did_not_arrive
 from api.plain import plain
+from api.playlists import playlists
 from api.service import FILES, QUEUE_LIMIT, REDIS
 from api.webhook_checks import ADDRESSES, Addresses
 from api.webhooks import webhooks
@@ -61,10 +64,10 @@ def create_app(config: settings.Settings) -> OpenAPI:
     limits.register(app)
     for look in (refuse_what_did_not_arrive, require_json, refuse_unknown_parameters):
         app.before_request(look)
-    for contract in (jobs, batches, webhooks, catalogue, model):
+    for contract in (jobs, playlists, batches, webhooks, catalogue, model, charts):
         app.register_api(contract)
     describe(app, BatchBody)
-    for blueprint in (plain, docs, ops):
+    for blueprint in (page, plain, docs, ops):
         app.register_blueprint(blueprint)
     return app
 

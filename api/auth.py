@@ -24,7 +24,7 @@ SCOPES = {
 OPEN = frozenset({"/", "/livez", "/readyz", "/health", "/openapi.json", "/docs"})
 """Addresses that need no key: an operator's probes, and what a person sees before having one."""
 
-_OPEN_FILES = ("/static/", "/docs/")
+_OPEN_FILES = ("/static/", "/docs/", "/page/")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Iterator
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from flask import Response, current_app, request
 from flask_openapi3.blueprint import APIBlueprint
@@ -17,18 +17,20 @@ from pydantic import BaseModel, Field, ValidationError
 from api.auth import caller
 from api.contract import body_of, problems
 from api.errors import problem, wrong_fields
-from api.front import EVENTS, MAX_BATCH_BYTES
-from api.jobs import KeyHeader, WaitParameters
+from api.front import MAX_BATCH_BYTES
+from api.jobs import WaitParameters
 from api.json_body import JSON_LINES, loads, refuse_many_values
 from api.limits import rate_of
 from api.service import QUEUE_LIMIT, Parameters, connection, nobody_works, retry_after_s, shown
-from api.waiting import not_over
+from api.submitting import KeyHeader
+from api.waiting import followed, not_over
 from api.webhook_checks import wrong_webhook
 from api.webhook_shapes import WantedWebhook
 from producer import batches as store
 from producer import codec
 from producer.errors import BadMessage, Expired, NotFound, QueueFull, Unavailable
 from producer.jobs import Batch
+from producer.playlists.shapes import PlaylistQuery
 from producer.schema import Query
 from producer.webhooks import BATCH_EVENTS
 
@@ -45,16 +47,30 @@ _MAX_ITEM_BYTES = 900_000
 _LINES_AT_ONCE = 64
 
 
-class Item(Query):
-    """A request of a batch."""
+_CustomId = Annotated[str | None, Field(max_length=_MAX_ID, description="Yours; its place in the batch if left out.")]
 
-    custom_id: str | None = Field(None, max_length=_MAX_ID, description="Yours; its place in the batch if left out.")
+
+class Item(Query):
+    """A request of a batch for recommendations."""
+
+    type: Literal["recommendation"] = "recommendation"
+    custom_id: _CustomId = None
+
+
+class PlaylistItem(PlaylistQuery):
+    """A request of a batch for a playlist."""
+
+    type: Literal["playlist"]
+    custom_id: _CustomId = None
+
+
+_TYPES = ("recommendation", "playlist")
 
 
 class BatchBody(BaseModel):
     """A batch. What is wrong with one of its requests stands in that one's line of the results."""
 
-    items: list[Item] = Field(min_length=1, max_length=MOST_ITEMS)
+    items: list[Item | PlaylistItem] = Field(min_length=1, max_length=MOST_ITEMS)
     metadata: dict[str, str] = Field(default_factory=dict, max_length=16)
     webhook: WantedWebhook | None = Field(
         None, description="Where to tell of its end; of its end only, not of results."
@@ -87,12 +103,12 @@ class WrongBatch(Exception):
     summary="Submit a batch",
     tags=[_TAG],
     responses={202: Batch, **problems(body=True)},
-    openapi_extensions=body_of(BatchBody, Item, JSON_LINES),
+    openapi_extensions=body_of(BatchBody, (Item, PlaylistItem), JSON_LINES),
 )
 def submit(header: KeyHeader) -> Response:
     """Queue up to 10,000 requests: a JSON object with `items`, or JSON Lines, a request a line.
 
-    Each has the fields of a recommendation request and a `custom_id`.
+    Each has a `custom_id` and the fields of a request for recommendations, or with `"type": "playlist"` for a playlist.
     """
     try:
         items, metadata, wanted = _items()
@@ -147,17 +163,17 @@ def _items() -> tuple[list[dict[str, Any]], dict[str, str], WantedWebhook | None
         raise WrongBatch("up to 16 strings of up to 500 characters", "/metadata")
     items, ids = [], set()
     for i, fields in enumerate(raw):
-        item, custom_id = fields, None
+        item, custom_id, kind = fields, None, _TYPES[0]
         if isinstance(fields, dict):
             item = dict(fields)
-            custom_id = item.pop("custom_id", None)
+            custom_id, kind = item.pop("custom_id", None), item.pop("type", kind)
         custom_id = str(i) if custom_id is None else custom_id
         if not isinstance(custom_id, str) or not 1 <= len(custom_id) <= _MAX_ID or not _is_text(custom_id):
             raise WrongBatch(f"a string of 1 to {_MAX_ID} characters", f"/items/{i}/custom_id")
         if custom_id in ids:
             raise WrongBatch(f"{custom_id!r} stands for two items", f"/items/{i}/custom_id")
         ids.add(custom_id)
-        items.append({"custom_id": custom_id, **_item(item)})
+        items.append({"custom_id": custom_id, **_item(item, kind)})
     return items, metadata, wanted
 
 
@@ -193,8 +209,11 @@ def _lines(body: bytes) -> list[Any]:
     return found
 
 
-def _item(given: Any) -> dict[str, Any]:
-    """Return an item as `producer.batches.submit` takes it: `query`, or what is wrong with it as `error`."""
+def _item(given: Any, kind: Any) -> dict[str, Any]:
+    """Return an item as `producer.batches.submit` takes it: `query`, or what is wrong with it as `error`.
+
+    kind: its `type`, which is told of where it is not that of most.
+    """
     if isinstance(given, ValueError):
         return _wrong(f"the line is no JSON that can be read: {str(given)[:200]}", "malformed-json")
     if not isinstance(given, dict):
@@ -203,11 +222,13 @@ def _item(given: Any) -> dict[str, Any]:
         codec.pack(given, most=_MAX_ITEM_BYTES)
     except BadMessage as error:
         return _wrong(str(error)[:200].encode("ascii", "backslashreplace").decode())
-    return {"query": given}
+    if kind not in _TYPES:
+        return _wrong(f"one of {', '.join(_TYPES)}", pointer="/type")
+    return {"query": given} if kind == _TYPES[0] else {"query": given, "type": kind}
 
 
-def _wrong(detail: str, code: str = "invalid-request") -> dict[str, Any]:
-    return {"error": {"code": code, "detail": detail, "pointer": ""}}
+def _wrong(detail: str, code: str = "invalid-request", pointer: str = "") -> dict[str, Any]:
+    return {"error": {"code": code, "detail": detail, "pointer": pointer}}
 
 
 def _is_text(text: str) -> bool:
@@ -306,11 +327,7 @@ def cancel(path: BatchPath) -> Response:
 )
 def events(path: BatchPath) -> Response:
     """Send the batch each time that its counts change, until it is over."""
-    found = store.get(connection(), path.batch_id)
-    response = Response(f"event: progress\ndata: {found.model_dump_json()}\n\n", content_type="text/event-stream")
-    response.headers["Cache-Control"] = "no-store"
-    response.headers[EVENTS] = found.links.self
-    return response
+    return followed(store.get(connection(), path.batch_id))
 
 
 def _shown(found: Batch) -> Response:

@@ -17,10 +17,10 @@ from api.service import QUEUE_LIMIT, Parameters, connection, nobody_works, wrong
 from api.waiting import ask_again, asked_before
 from producer import keys, queue, results
 from producer.queue import Work
-from producer.schema import MAX_POPULAR, Filters, Track
+from producer.schema import MAX_POPULAR, Filters, Track, TrackDetail
 
 catalogue = APIBlueprint("tracks", __name__, url_prefix="/v1/tracks")
-_TAG = Tag(name="Catalogue", description="What the model holds.")
+TAG = Tag(name="Catalogue", description="What the model holds.")
 
 _ANSWER_S = 2.0
 """How long somebody who types, or moves a slider, is made to wait at most."""
@@ -64,37 +64,37 @@ class Count(BaseModel):
 @catalogue.get(
     "",
     summary="Type-ahead",
-    tags=[_TAG],
+    tags=[TAG],
     responses={200: Tracks, **problems()},
 )
 def typed(query: TypedParameters) -> Response:
     """Return the tracks whose title or artist begins with what was typed so far, the best known first."""
-    return _ask(keys.COMPLETE, query.model_dump())
+    return ask(keys.COMPLETE, query.model_dump())
 
 
 @catalogue.get(
     "/<track_id>",
     summary="One track",
-    tags=[_TAG],
-    responses={200: Track, **problems(404)},
+    tags=[TAG],
+    responses={200: TrackDetail, **problems(404)},
 )
 def track(path: TrackPath) -> Response:
-    """Return a track of the catalogue."""
-    return _ask(keys.TRACK, path.model_dump())
+    """Return a track of the catalogue, with its audio features and how they compare with those of all tracks."""
+    return ask(keys.TRACK, path.model_dump())
 
 
 @catalogue.post(
     "/count",
     summary="Count the tracks that pass filters",
-    tags=[_TAG],
+    tags=[TAG],
     responses={200: Count, **problems(body=True)},
 )
 def count(body: CountBody) -> Response:
     """Return how many tracks pass."""
-    return wrong_filters(body.filters) or _ask(keys.COUNT, {"filters": body.filters.model_dump(exclude_none=True)})
+    return wrong_filters(body.filters) or ask(keys.COUNT, {"filters": body.filters.model_dump(exclude_none=True)})
 
 
-def _ask(function: str, payload: dict[str, Any]) -> Response:
+def ask(function: str, payload: dict[str, Any]) -> Response:
     """Have a worker answer, and wait for it."""
     job_id = asked_before()
     if job_id is None:

@@ -20,7 +20,7 @@ class Problem(BaseModel):
     instance: str | None = Field(None, description="Which request this was; the log has it, too.")
     errors: list[dict[str, str]] = Field(default_factory=list, description="For wrong fields: pointer and detail.")
     fallback: dict[str, Any] | None = Field(
-        None, description="With 503 for a recommendation: popular tracks meanwhile, a Result that is degraded."
+        None, description="With 503 for recommendations or a playlist: popular tracks meanwhile, and says so: degraded."
     )
 
 
@@ -51,11 +51,13 @@ def problems(*statuses: int, body: bool = False) -> dict[str | int, Any]:
     return {status: {"description": _WORDS[status], "content": content} for status in sorted(wanted)}
 
 
-def body_of(model: type[BaseModel], lines_of: type[BaseModel], line_types: tuple[str, ...]) -> dict[str, Any]:
+def body_of(
+    model: type[BaseModel], lines_of: tuple[type[BaseModel], ...], line_types: tuple[str, ...]
+) -> dict[str, Any]:
     """Return, as a route's OpenAPI extension, a body that the route reads itself: JSON, or lines of JSON."""
     content: dict[str, Any] = {"application/json": {"schema": {"$ref": _SCHEMAS.format(model=model.__name__)}}}
-    line = _SCHEMAS.format(model=lines_of.__name__)
-    text = {"type": "string", "description": f"JSON Lines; each line is one of {line}"}
+    shapes = " or ".join(_SCHEMAS.format(model=line.__name__) for line in lines_of)
+    text = {"type": "string", "description": f"JSON Lines; each line is one of {shapes}"}
     content |= {kind: {"schema": text} for kind in line_types}
     return {"requestBody": {"required": True, "content": content}}
 

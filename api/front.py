@@ -38,7 +38,7 @@ _DRAIN_S = 5.0
 _MOST_CALLS = 512
 _MOST_WAITERS = 1000
 _MOST_EVENTS_S = 600.0
-_EVENTS_LOOK_S, _EVENTS_SILENCE_S = 0.5, 10.0
+_EVENTS_LOOK_S, _EVENTS_LEAST_S, _EVENTS_SILENCE_S = 0.5, 0.02, 10.0
 _SEND_S = 60.0
 _TEND_S = 1.0
 _UNSURE_S = 0.1
@@ -247,7 +247,10 @@ class Front:
                 await self._loop.run_in_executor(self._threads, close)
 
     async def _send_events(self, environ: dict[str, Any], answer: Answer, path: str, proto: Any) -> None:
-        """Send what `path` answers each time that it changes: `event: progress`, and last `event: end`."""
+        """Send what `path` answers each time that it changes: `event: progress`, and last `event: end`.
+
+        path: of a job or a batch, with its id at the end.
+        """
         if self._streams >= _MOST_WAITERS:
             await self._send(_busy(), proto)
             return
@@ -259,19 +262,23 @@ class Front:
         until += _MOST_EVENTS_S
         try:
             async with asyncio.timeout(_MOST_EVENTS_S + _SEND_S):
-                while self._loop.time() < until:
-                    now = await self._call(again)
-                    body = now.body if isinstance(now.body, bytes) else b"".join(now.body)
-                    final = now.status != 200 or json.loads(body).get("status") in _FINAL
-                    if body != before or final:
-                        kind, before, said = "end" if final else "progress", body, self._loop.time()
-                        await stream.send_bytes(f"event: {kind}\ndata: {body.decode().strip()}\n\n".encode())
-                    elif self._loop.time() - said > _EVENTS_SILENCE_S:
-                        said = self._loop.time()
-                        await stream.send_bytes(b": still there\n\n")
-                    if final:
-                        return
-                    await asyncio.sleep(_EVENTS_LOOK_S)
+                with self._hub.watching(path.rpartition("/")[2]) as news:
+                    while self._loop.time() < until:
+                        news.clear()
+                        now = await self._call(again)
+                        body = now.body if isinstance(now.body, bytes) else b"".join(now.body)
+                        final = now.status != 200 or json.loads(body).get("status") in _FINAL
+                        if body != before or final:
+                            kind, before, said = "end" if final else "progress", body, self._loop.time()
+                            await stream.send_bytes(f"event: {kind}\ndata: {body.decode().strip()}\n\n".encode())
+                        elif self._loop.time() - said > _EVENTS_SILENCE_S:
+                            said = self._loop.time()
+                            await stream.send_bytes(b": still there\n\n")
+                        if final:
+                            return
+                        await asyncio.sleep(_EVENTS_LEAST_S)
+                        with suppress(TimeoutError):
+                            await asyncio.wait_for(news.wait(), _EVENTS_LOOK_S)
         except (TimeoutError, RuntimeError):
             log.info("a reader of events has gone")
         finally:

@@ -18,8 +18,8 @@ _PAGE_POLICY = (
 )
 _ACCEPTED = "Authorization, Content-Type, Idempotency-Key, If-None-Match, Prefer, X-Request-Id"
 _EXPOSED = (
-    "ETag, Idempotency-Replayed, Location, Preference-Applied, RateLimit, RateLimit-Policy, Retry-After, "
-    "Segue-Complete, Segue-Lines, Segue-Source, X-Request-Id"
+    "Content-Disposition, ETag, Idempotency-Replayed, Location, Preference-Applied, RateLimit, RateLimit-Policy, "
+    "Retry-After, Segue-Complete, Segue-Lines, Segue-Source, X-Request-Id"
 )
 _PREFLIGHT_S = 600
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")

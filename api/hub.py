@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import redis.asyncio
 from redis.exceptions import RedisError
@@ -27,6 +28,7 @@ class Hub:
     def __init__(self, url: str) -> None:
         self._url = url
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
+        self._watching: dict[str, set[asyncio.Event]] = {}
         self._recent: OrderedDict[str, None] = OrderedDict()
         self._listening = False
         self.era = 0
@@ -54,6 +56,18 @@ class Hub:
             if not self._waiting[job_id]:
                 del self._waiting[job_id]
 
+    @contextmanager
+    def watching(self, job_id: str) -> Iterator[asyncio.Event]:
+        """Return what is set when a job has got on or ended, or may have; the caller clears it, and then looks."""
+        event = asyncio.Event()
+        self._watching.setdefault(job_id, set()).add(event)
+        try:
+            yield event
+        finally:
+            self._watching[job_id].discard(event)
+            if not self._watching[job_id]:
+                del self._watching[job_id]
+
     async def listen(self) -> None:
         """Hear of jobs that end, for ever; after an outage everybody is woken, because their job may have ended."""
         while True:
@@ -63,7 +77,7 @@ class Hub:
                 log.warning("Redis does not say any more which jobs end; waiters look for themselves")
             self._listening = False
             self.era += 1
-            for job_id in list(self._waiting):
+            for job_id in [*self._waiting, *self._watching]:
                 self._wake(job_id)
             await asyncio.sleep(0.5)
 
@@ -73,18 +87,23 @@ class Hub:
             self._url, socket_connect_timeout=2, socket_timeout=None, health_check_interval=5
         )
         async with client, client.pubsub() as channel:
-            await channel.subscribe(keys.DONE)
+            await channel.subscribe(keys.PROGRESS, keys.DONE)
             while True:
                 message = await channel.get_message(timeout=2)
                 await channel.check_health()
                 if message is None:
                     continue
-                if message["type"] == "subscribe":  # from here on nothing goes unheard
+                about_ends = message["channel"] == keys.DONE.encode()
+                if message["type"] == "subscribe" and about_ends:  # from here on nothing goes unheard
                     self._recent.clear()
                     self._listening = True
                     self.era += 1
                 elif message["type"] == "message":
-                    self._ended(message["data"].decode())
+                    job_id = message["data"].decode()
+                    if about_ends:
+                        self._ended(job_id)
+                    else:
+                        self._stir(job_id)
 
     def _ended(self, job_id: str) -> None:
         self._recent[job_id] = None
@@ -96,3 +115,8 @@ class Hub:
         for future in self._waiting.get(job_id, ()):
             if not future.done():
                 future.set_result(None)
+        self._stir(job_id)
+
+    def _stir(self, job_id: str) -> None:
+        for event in self._watching.get(job_id, ()):
+            event.set()

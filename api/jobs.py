@@ -1,44 +1,30 @@
-"""Requests for recommendations, and what becomes of them."""
+"""Requests for recommendations, and what becomes of all jobs."""
 
 from __future__ import annotations
 
 from http import HTTPStatus
 
-import msgpack
-from flask import Response, current_app, make_response, request
+from flask import Response, request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from api.auth import caller
+from api import formats
 from api.contract import problems
 from api.errors import problem
-from api.limits import rate_of
-from api.service import (
-    QUEUE_LIMIT,
-    Parameters,
-    connection,
-    instead,
-    nobody_works,
-    retry_after_s,
-    shown,
-    wrong_filters,
-)
-from api.waiting import MOST_S, asked_before, not_over, preferred_s
-from api.webhook_checks import wrong_webhook
+from api.formats import ResultParameters
+from api.service import Parameters, connection, nobody_works, shown
+from api.submitting import SubmitHeaders, submit
+from api.waiting import MOST_S, followed, not_over
 from api.webhook_shapes import Submission
 from producer import keys, queue, results
-from producer.errors import QueueFull, Unavailable
 from producer.jobs import Job, Status
-from producer.schema import Result
-from producer.webhooks import JOB_EVENTS
 
 jobs = APIBlueprint("jobs", __name__, url_prefix="/v1")
 _TAG = Tag(name="Recommendations", description="Ask for songs like songs.")
+_JOBS = Tag(name="Jobs", description="What became of what was asked.")
 _ID_LENGTH = 36
 """Of a UUID."""
-
-_KINDS = ("application/json", "application/msgpack")
 
 
 class JobPath(Parameters):
@@ -60,28 +46,6 @@ class WaitParameters(Parameters):
     wait: float = Field(0, ge=0, le=MOST_S, description="Seconds to wait until it is over, at most.")
 
 
-class KeyHeader(Parameters):
-    """How a request is told from another."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    idempotency_key: str | None = Field(
-        None,
-        alias="Idempotency-Key",
-        min_length=1,
-        max_length=200,
-        pattern="^[!-~]([ -~]*[!-~])?$",
-        description="1–200 visible characters of your choice. Sent again within a day with the same body it gives the "
-        "same job, so a submission whose answer was lost can simply be repeated.",
-    )
-
-
-class SubmitHeaders(KeyHeader):
-    """How a request is submitted."""
-
-    prefer: str | None = Field(None, alias="Prefer", description="wait=n: answer 200 if it is done within n ≤ 20 s.")
-
-
 @jobs.post(
     "/recommendations",
     summary="Ask for recommendations",
@@ -90,56 +54,13 @@ class SubmitHeaders(KeyHeader):
 )
 def recommend(header: SubmitHeaders, body: Submission) -> Response:
     """Queue a request. 202 with the job; `Location` says where to ask for its result. 200 if it is over already."""
-    seconds = preferred_s()
-    if job_id := asked_before():
-        return _submitted(results.get_job(connection(), job_id), seconds)
-    if wrong := wrong_filters(body.filters):
-        return wrong
-    try:
-        if wrong := wrong_webhook(body.webhook, JOB_EVENTS, header.idempotency_key):
-            return wrong
-        job, new = queue.recommend(
-            connection(),
-            body,
-            limit=current_app.config[QUEUE_LIMIT],
-            idempotency_key=header.idempotency_key,
-            caller=caller().id,
-            rate=rate_of(caller()),
-            webhook=body.webhook.webhook if body.webhook else None,
-        )
-    except (QueueFull, Unavailable) as error:
-        return problem(
-            error.code, str(error), retry_after_s=retry_after_s(error), more={"fallback": instead(body, error)}
-        )
-    if not new:
-        job = results.get_job(connection(), job.id)
-    elif nobody_works():
-        job = job.model_copy(update={"warnings": [_NOBODY.format(seconds=body.deadline_s)]})
-    response = _submitted(job, seconds)
-    if not new:
-        response.headers["Idempotency-Replayed"] = "true"
-    return response
-
-
-_NOBODY = "no worker is alive: this job waits for one, and is answered with the fallback {seconds:g} s after submission"
-
-
-def _submitted(job: Job, seconds: float) -> Response:
-    response = shown(job)
-    response.headers["Location"] = job.links.self
-    response.headers["Cache-Control"] = "no-store"
-    if seconds:
-        response.headers["Preference-Applied"] = f"wait={seconds:g}"
-    if job.status.is_final:
-        return response
-    response.status_code = HTTPStatus.ACCEPTED
-    return not_over(response, job.id, seconds)
+    return submit(queue.recommend, header, body)
 
 
 @jobs.get(
     "/jobs/<job_id>",
     summary="Ask what became of a job",
-    tags=[_TAG],
+    tags=[_JOBS],
     responses={200: Job, **problems(404, 410)},
 )
 def job(path: JobPath, query: WaitParameters) -> Response:
@@ -159,15 +80,23 @@ def job(path: JobPath, query: WaitParameters) -> Response:
 @jobs.get(
     "/jobs/<job_id>/result",
     summary="Fetch the result alone",
-    tags=[_TAG],
-    responses={200: Result, 202: Job, **problems(404, 406, 409, 410)},
+    tags=[_JOBS],
+    responses={
+        200: {"description": "The result, in the form that was asked for", "content": formats.CONTENT},
+        202: Job,
+        **problems(404, 406, 409, 410),
+    },
 )
-def result(path: JobPath, query: WaitParameters) -> Response:
-    """Return the result as JSON or, by `Accept`, as msgpack; 202 with the job until it is there."""
-    kind = request.accept_mimetypes.best_match(_KINDS) if request.accept_mimetypes else _KINDS[0]
-    if kind is None:
-        return problem("not-acceptable", "results come as application/json or application/msgpack")
+def result(path: JobPath, query: ResultParameters) -> Response:
+    """Return the result, as JSON or in the form that `Accept` or `format` names; 202 with the job until it is there.
+
+    Recommendations and playlists also come as files for players and services, a diagnosis as JSON or msgpack only.
+    """
     found = results.get_job(connection(), path.known)
+    form = formats.wanted(found.type, query.format)
+    if form is None:
+        kinds = ", ".join(formats.possible(found.type).values())
+        return problem("not-acceptable", f"a {found.type} comes as {kinds}")
     if not found.status.is_final:
         response = shown(found)
         response.status_code = HTTPStatus.ACCEPTED
@@ -176,12 +105,7 @@ def result(path: JobPath, query: WaitParameters) -> Response:
         return problem("job-canceled", "this job was canceled; there is no result")
     if found.error is not None:
         return problem("job-failed", found.error.detail)
-    assert found.result is not None, "a job that succeeded has a result"
-    if kind == "application/json":
-        response = shown(found.result)
-    else:
-        response = make_response(msgpack.packb(found.result.model_dump()))
-    response.content_type = kind
+    response = formats.written(form, found, query.title)
     response.headers["Vary"] = "Accept"
     response.headers["Cache-Control"] = "no-cache"
     response.add_etag()
@@ -189,10 +113,24 @@ def result(path: JobPath, query: WaitParameters) -> Response:
     return response
 
 
+@jobs.get(
+    "/jobs/<job_id>/events",
+    summary="Follow a job",
+    tags=[_JOBS],
+    responses={
+        200: {"description": "Server-sent events: progress, end", "content": {"text/event-stream": {}}},
+        **problems(404, 410),
+    },
+)
+def events(path: JobPath) -> Response:
+    """Send the job each time that it has got on, until it is over; at last with its result."""
+    return followed(results.get_job(connection(), path.known))
+
+
 @jobs.delete(
     "/jobs/<job_id>",
     summary="Cancel a job",
-    tags=[_TAG],
+    tags=[_JOBS],
     responses={200: Job, **problems(404, 408, 410, 413)},
 )
 def cancel(path: JobPath) -> Response:

@@ -13,6 +13,7 @@ from pydantic import Field
 from api.contract import problems
 from api.service import Parameters, connection, files, shown
 from producer import fallback
+from producer.charts import MapInfo
 from producer.errors import NotReady, Unavailable
 from producer.public import GenreList, ModelInfo, PopularList
 from producer.schema import MAX_POPULAR
@@ -39,7 +40,7 @@ class PopularParameters(Parameters):
 )
 def popular(query: PopularParameters) -> Response:
     """Return precomputed popular tracks, of a genre or of all."""
-    return _public(
+    return public(
         lambda: fallback.popular(connection(), query.genre, query.limit),
         lambda: files().popular(query.genre, query.limit),
     )
@@ -53,7 +54,7 @@ def popular(query: PopularParameters) -> Response:
 )
 def genres() -> Response:
     """Return the genres that the model knows, with how many tracks each has."""
-    return _public(lambda: fallback.genres(connection()), lambda: files().genres())
+    return public(lambda: fallback.genres(connection()), lambda: files().genres())
 
 
 @model.get(
@@ -64,23 +65,34 @@ def genres() -> Response:
 )
 def info() -> Response:
     """Return what the model holds: its version, its size, its genres, which columns it knows."""
-    return _public(lambda: fallback.model_info(connection()), lambda: files().model_info())
+    return public(lambda: fallback.model_info(connection()), lambda: files().model_info())
 
 
-_Shown = TypeVar("_Shown", PopularList, GenreList, ModelInfo)
+_Shown = TypeVar("_Shown", PopularList, GenreList, ModelInfo, MapInfo)
+_Found = TypeVar("_Found")
 
 
-def _public(from_redis: Callable[[], _Shown], from_files: Callable[[], _Shown]) -> Response:
+def public(from_redis: Callable[[], _Shown], from_files: Callable[[], _Shown]) -> Response:
     """Answer from Redis, where workers say what they answer from; if it is down or empty, from files, and say so."""
-    try:
-        found, source = from_redis(), "redis"
-    except (Unavailable, NotReady) as error:
-        try:
-            found, source = from_files(), "files"
-        except NotReady as no_files:
-            raise type(error)(f"{error}; {no_files}") from error
+    found, error = either(from_redis, from_files)
+    if error is not None:
         warning = f"from the files of the model that was published last, not from a worker: {error}"
         found = found.model_copy(update={"warnings": [warning]})
-    response = shown(found)
-    response.headers[SOURCE] = source
+    return told_source(shown(found), error)
+
+
+def either(from_redis: Callable[[], _Found], from_files: Callable[[], _Found]) -> tuple[_Found, Exception | None]:
+    """Return what is found in Redis and None, or what is found in files and why. Raises: Unavailable, NotReady."""
+    try:
+        return from_redis(), None
+    except (Unavailable, NotReady) as error:
+        try:
+            return from_files(), error
+        except NotReady as no_files:
+            raise type(error)(f"{error}; {no_files}") from error
+
+
+def told_source(response: Response, error: Exception | None) -> Response:
+    """Say in a response where it is from. error: why it is from files, None: it is not."""
+    response.headers[SOURCE] = "redis" if error is None else "files"
     return response

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, jsonify, render_template
+from flask import Blueprint, Response, jsonify
 
 from api.errors import problem
 from api.service import connection
@@ -26,9 +26,3 @@ def readyz() -> Response:
         return problem("no-workers", "jobs are taken, but nobody is there to work them off")
     waiting = queue.waiting(connection())
     return jsonify({"status": "ok", "workers": workers, "waiting": waiting, "model": info.version})
-
-
-@ops.get("/")
-def index() -> str:
-    """Show a person who opened the address in a browser what this is and how to ask it."""
-    return render_template("index.html")

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from api.errors import problem
 from producer import fallback
 from producer.errors import NotReady, ProducerError, QueueFull, Unavailable
+from producer.playlists.shapes import PlaylistQuery
 from producer.public import PublicFiles
 from producer.schema import Filters, Query, filters_beyond
 
@@ -70,14 +71,17 @@ def workers_alive() -> int:
 _WORKERS, _WORKERS_S = "segue.workers", 0.5
 
 
-def instead(query: Query, reason: Exception | str) -> dict[str, Any] | None:
+def instead(query: Query | PlaylistQuery, reason: Exception | str) -> dict[str, Any] | None:
     """Return the popular fallback for a request that is not taken, from Redis or from files; None: there is none."""
     lists = None
     if not isinstance(reason, Unavailable):  # then Redis need not be waited for once more
         with suppress(Unavailable, NotReady):
             lists = fallback.popular_lists(connection(), query)
     try:
-        return fallback.answer(query, *(lists or files().popular_lists()), str(reason)).model_dump()
+        info, popular = lists or files().popular_lists()
+        if isinstance(query, PlaylistQuery):
+            return fallback.playlist(query, info, popular, str(reason)).model_dump()
+        return fallback.answer(query, info, popular, str(reason)).model_dump()
     except NotReady:
         return None
 

@@ -9,8 +9,9 @@ import re
 
 from flask import Response, request
 
-from api.front import WAIT
+from api.front import EVENTS, WAIT
 from api.wsgi import JOB
+from producer.jobs import Batch, Job
 
 MOST_S = 20.0
 
@@ -39,4 +40,12 @@ def ask_again(response: Response, job_id: str, seconds: float) -> Response:
     """Mark an answer that is not final: it may be asked for again when the job ends, within `seconds`."""
     if seconds > 0:
         response.headers[WAIT] = f"{job_id} {seconds:g}"
+    return response
+
+
+def followed(found: Job | Batch) -> Response:
+    """Return a job or a batch as server-sent events: `api/front.py` goes on from the first."""
+    response = Response(f"event: progress\ndata: {found.model_dump_json()}\n\n", content_type="text/event-stream")
+    response.headers["Cache-Control"] = "no-store"
+    response.headers[EVENTS] = found.links.self
     return response

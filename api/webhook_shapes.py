@@ -12,6 +12,7 @@ from producer import deliveries, keys
 from producer.addresses import LONGEST_URL
 from producer.deliveries import Delivery
 from producer.endpoints import Endpoint
+from producer.playlists.shapes import DoctorQuery, PlaylistQuery
 from producer.schema import Message, Query
 from producer.webhooks import EVENTS, Webhook
 
@@ -67,6 +68,18 @@ class Submission(Query):
     """A request for recommendations, and where to tell of its end."""
 
     # Left out of what is dumped: the worker answers the query, and is told nothing of where to.
+    webhook: WantedWebhook | None = Field(None, exclude=True, description="Where to tell of the end of the job.")
+
+
+class PlaylistSubmission(PlaylistQuery):
+    """A request for a playlist, and where to tell of its end."""
+
+    webhook: WantedWebhook | None = Field(None, exclude=True, description="Where to tell of the end of the job.")
+
+
+class DoctorSubmission(DoctorQuery):
+    """A playlist to look at, and where to tell of the end of that."""
+
     webhook: WantedWebhook | None = Field(None, exclude=True, description="Where to tell of the end of the job.")
 
 

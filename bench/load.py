@@ -45,7 +45,7 @@ class Load:
         self.tracks = len(model)
         server = redis_server.start(folder / "redis")
         stack.callback(server.stop)
-        self._models, self._folder, self._url = models, folder, server.url
+        self._models, self._folder, self.redis_url = models, folder, server.url
         self._worker = stack.enter_context(self.process("worker", "worker", "recommend", "--processes", str(PROCESSES)))
         self.port = self.serve(stack, "api.app:from_environment", "rsgi")
         wait_for(lambda: Client(f"http://127.0.0.1:{self.port}").get("/readyz").status == 200, "the service", 60)
@@ -53,7 +53,7 @@ class Load:
     @contextmanager
     def process(self, name: str, *module: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
         """Run a Python module of ours."""
-        environment |= {"REDIS_URL": self._url, "ARTIFACTS_DIR": str(self._models), "LOG_LEVEL": "WARNING"}
+        environment |= {"REDIS_URL": self.redis_url, "ARTIFACTS_DIR": str(self._models), "LOG_LEVEL": "WARNING"}
         environment |= {"QUEUE_LIMIT": "100000"}
         with running([sys.executable, "-m", *module], self._folder / f"{name}.log", environment) as process:
             yield process

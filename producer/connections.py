@@ -81,6 +81,13 @@ def patient(url: str, stopping: Event) -> redis.Redis:
     return redis.Redis.from_url(url, socket_connect_timeout=5, retry=Retry(_UntilStopped(stopping), 8))
 
 
+def hasty(connection: redis.Redis, timeout_s: float) -> redis.Redis:
+    """Return a client of the same Redis that gives up after `timeout_s`, for what may as well be left out."""
+    pool = connection.connection_pool
+    hurried = {"socket_connect_timeout": timeout_s, "socket_timeout": timeout_s, "retry": Retry(NoBackoff(), 0)}
+    return redis.Redis(connection_pool=redis.ConnectionPool(pool.connection_class, **pool.connection_kwargs | hurried))
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Turn redis-py's errors into the contract's.

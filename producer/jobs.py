@@ -7,7 +7,30 @@ from typing import Literal
 
 from pydantic import Field
 
+from producer import keys
+from producer.playlists.shapes import Diagnosis, Playlist
 from producer.schema import Answer, Message, Result
+
+JobType = Literal["recommendation", "playlist", "diagnosis"]
+
+TYPES: dict[str, JobType] = {
+    keys.RECOMMEND: "recommendation",
+    keys.PLAYLIST: "playlist",
+    keys.DIAGNOSE: "diagnosis",
+}
+"""What clients call a job, by the function that it names."""
+
+RESULTS: dict[JobType, type[Result] | type[Playlist] | type[Diagnosis]] = {
+    "recommendation": Result,
+    "playlist": Playlist,
+    "diagnosis": Diagnosis,
+}
+"""What a job of each type is answered with."""
+
+
+def type_of(description: str) -> JobType:
+    """Return the type of a job. description: of its record, which begins with the function's name."""
+    return TYPES.get(description.partition("(")[0], "recommendation")
 
 
 class Status(StrEnum):
@@ -39,19 +62,27 @@ class Links(Message):
     self: str
     result: str
     cancel: str
+    events: str
 
     @classmethod
     def of(cls, job_id: str) -> Links:
         """Return the links of a job."""
         path = f"/v1/jobs/{job_id}"
-        return cls(self=path, result=f"{path}/result", cancel=path)
+        return cls(self=path, result=f"{path}/result", cancel=path, events=f"{path}/events")
+
+
+class Progress(Answer):
+    """How far the worker is with a job."""
+
+    stage: str = Field(description="What it is doing, in a word or two.")
+    fraction: float = Field(description="How much of the work is behind it, 0–1.")
 
 
 class Job(Message):
     """A job as clients see it; times are ISO 8601 in UTC."""
 
     id: str
-    type: Literal["recommendation"] = "recommendation"
+    type: JobType = "recommendation"
     status: Status
     created_at: str
     started_at: str | None = None
@@ -59,7 +90,8 @@ class Job(Message):
     expires_at: str | None = None
     links: Links
     metadata: dict[str, str]
-    result: Result | None = None
+    progress: Progress | None = Field(None, description="While a playlist or a diagnosis is running.")
+    result: Result | Playlist | Diagnosis | None = None
     error: JobError | None = None
     warnings: list[str] = Field(default_factory=list)
 

@@ -17,6 +17,9 @@ QUEUES = (INTERACTIVE, BULK)
 DONE = "segue:done"
 """Channel: the id of each job that reaches a final state, published in the step that writes it."""
 
+PROGRESS = "segue:progress"
+"""Channel: the id of each job whose worker has said how far it is."""
+
 DEADLINES = "segue:deadlines"
 """Sorted set: jobs that are not over yet, score = when (Unix seconds) each is answered with the fallback."""
 
@@ -31,6 +34,9 @@ POPULAR = "segue:popular"
 
 GENRES = "segue:genres"
 """msgpack: the model's genres with how many tracks each has, list of `{"genre", "tracks"}`. No expiry, as POPULAR."""
+
+MAP = "segue:map"
+"""Hash: the model's map: `version`; `map`, msgpack of what `GET /v1/map` answers; `picture`, a PNG. No expiry."""
 
 MODEL = "segue:model"
 """msgpack: what the worker that loaded last says of its model. No expiry: it goes with POPULAR."""
@@ -110,6 +116,12 @@ RECOMMEND = "worker.tasks.recommend"
 RECOMMEND_MANY = "worker.tasks.recommend_many"
 """The function that a part of a batch names."""
 
+PLAYLIST = "worker.tasks.playlist"
+"""The function that a playlist job names."""
+
+DIAGNOSE = "worker.tasks.diagnose"
+"""The function of a job that looks at a playlist."""
+
 COMPLETE = "worker.tasks.complete"
 """The function that a type-ahead job names."""
 
@@ -118,6 +130,9 @@ TRACK = "worker.tasks.track"
 
 COUNT = "worker.tasks.count"
 """The function of a job that counts the tracks that pass filters."""
+
+ON_MAP = "worker.tasks.on_map"
+"""The function of a job that looks up the tracks in a window of the map."""
 
 ENDED = "segue:ended:{tenth}"
 """Counter: jobs that workers ended within ten seconds; tenth: Unix time // 10. It says how fast the queue moves."""
@@ -145,6 +160,9 @@ WORKER_ALIVE_S = 10
 
 JOB_TIMEOUT_S = 5
 """The worker stops a job after this many seconds: a thousand times what one takes."""
+
+PLAYLIST_TIMEOUT_S = 30
+"""The same for a playlist or a diagnosis: 500 tracks may take seconds, and 400 songs may each be looked up outside."""
 
 LEASE_S = 4
 """A job belongs to its worker for so long after the worker's last beat; then it goes back to its queue."""

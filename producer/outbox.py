@@ -16,6 +16,7 @@ import msgpack
 from producer import codec, deliveries, webhooks
 from producer.endpoints import Endpoint
 from producer.errors import BadMessage
+from producer.jobs import type_of
 from producer.webhooks import Webhook
 
 
@@ -100,4 +101,5 @@ def _data(notice: Notice, include_result: bool) -> dict[str, Any]:
         metadata,
         include_result=include_result,
         answer=answer,
+        kind=type_of(notice.text("description")),
     )

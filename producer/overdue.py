@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from producer import codec, fallback, keys, queue
 from producer.connections import translated
 from producer.errors import BadMessage, NotReady
+from producer.playlists.shapes import PlaylistQuery
 from producer.public import ModelInfo, PopularLists
 from producer.schema import Query
 
@@ -51,8 +52,14 @@ def _instead(lists: Callable[[], tuple[ModelInfo, PopularLists]], data: bytes) -
         function, _, (payload, *_), _ = codec.unpack(data)
         if function == keys.RECOMMEND:
             query = Query.model_validate(payload)
-            reason = f"no worker answered within {query.deadline_s:g} s"
-            return {"ok": fallback.answer(query, *lists(), reason).model_dump()}
+            return {"ok": fallback.answer(query, *lists(), _late(query.deadline_s)).model_dump()}
+        if function == keys.PLAYLIST:
+            wanted = PlaylistQuery.model_validate(payload)
+            return {"ok": fallback.playlist(wanted, *lists(), _late(wanted.deadline_s)).model_dump()}
     except (BadMessage, ValidationError, TypeError, ValueError, NotReady) as error:
         log.warning("no fallback for a job past its deadline: %s", error)
     return {"error": {"code": "deadline-exceeded", "detail": "no worker answered in time", "pointer": ""}}
+
+
+def _late(deadline_s: float) -> str:
+    return f"no worker answered within {deadline_s:g} s"

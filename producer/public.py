@@ -1,4 +1,4 @@
-"""What anybody may know of the model: its description, its genres, its popular lists; and the files that hold them.
+"""What anybody may know of the model: its description, its genres, popular lists and map; and the files that hold them.
 
 A worker keeps them in Redis (`producer/fallback.py`); where Redis is down or empty, the API reads the model's own
 files. Which files there are, and what they hold, stands in docs/reference/models.md; artifacts/store.py writes them.
@@ -19,6 +19,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field, TypeAdapter
 
+from producer.charts import Chart, MapInfo
 from producer.errors import NotFound, NotReady
 from producer.schema import Query, Track
 
@@ -77,6 +78,11 @@ class ModelInfo(BaseModel):
     clusters: int
     explained_variance: float = Field(description="Share of the cluster space's variance that the PCA keeps, 0–1.")
     coverage: dict[str, float] = Field(description="Share of tracks that have each column, 0–1.")
+    quantiles: dict[str, list[float]] = Field(
+        default_factory=dict,
+        description="For each column that can be filtered by range: 101 values, from the least at 0 % of the tracks to "
+        "the greatest at 100 %. A column that no track has is left out.",
+    )
     source: dict[str, Any] = Field(description="What the model was trained from.")
     synthetic: bool
     notice: str | None
@@ -108,6 +114,7 @@ class _Version:
     info: ModelInfo
     genres: list[dict[str, Any]]
     popular: PopularLists
+    chart: Chart
 
 
 class PublicFiles:
@@ -143,6 +150,16 @@ class PublicFiles:
         version = self._current()
         return version.info, version.popular
 
+    def map_info(self) -> MapInfo:
+        """Return the map. Raises: NotReady."""
+        version = self._current()
+        return version.chart.info(version.info.version, version.info.notice)
+
+    def map_picture(self) -> tuple[str, bytes]:
+        """Return the map's picture, a PNG, and the version of its model. Raises: NotReady."""
+        version = self._current()
+        return version.info.version, version.chart.picture
+
     def _current(self) -> _Version:
         """Return the version to answer from. Raises: NotReady, in words that may be shown to clients."""
         with self._lock:
@@ -176,11 +193,14 @@ def _read(root: Path, name: str) -> _Version:
         raise ValueError(f"CURRENT holds {name[:80]!r}, which is no version's name")
     hashes = json.loads((root / name / "manifest.json").read_bytes())["public"]
 
+    def read_bytes(file: str) -> bytes:
+        content = (root / name / "public" / file).read_bytes()
+        if hashlib.sha256(content).hexdigest() != hashes[file.removesuffix(".json")]:
+            raise ValueError(f"version {name}: public/{file} is damaged")
+        return content
+
     def read(file: str) -> Any:
-        content = (root / name / "public" / f"{file}.json").read_bytes()
-        if hashlib.sha256(content).hexdigest() != hashes[file]:
-            raise ValueError(f"version {name}: public/{file}.json is damaged")
-        return json.loads(content)
+        return json.loads(read_bytes(f"{file}.json"))
 
     info = ModelInfo.model_validate(read("model"))
     if info.version != name:
@@ -188,4 +208,6 @@ def _read(root: Path, name: str) -> _Version:
     genres, popular = read("genres"), read("popular")
     TypeAdapter(list[GenreCount]).validate_python(genres)
     TypeAdapter(dict[str, list[Track]]).validate_python(popular)
-    return _Version(info, genres, popular)
+    chart = Chart(read("map"), read_bytes("map.png"))
+    chart.check()
+    return _Version(info, genres, popular, chart)

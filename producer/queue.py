@@ -9,14 +9,15 @@ import time
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Required, TypedDict, Unpack
 
 import redis
 
 from producer import codec, keys
 from producer.connections import translated
 from producer.errors import KeyReused, QueueFull, RateLimited
-from producer.jobs import Job, Links, Status
+from producer.jobs import TYPES, Job, Links, Status
+from producer.playlists.shapes import DoctorQuery, PlaylistQuery
 from producer.schema import Query
 from producer.scripts import FINISH, SUBMIT
 from producer.webhooks import Webhook
@@ -175,9 +176,39 @@ def accepted(outcome: list[Any]) -> str | None:
     raise AssertionError(f"no such outcome: {outcome!r}")
 
 
-def recommend(
+class Submitting(TypedDict, total=False):
+    """How a request is submitted: as for `submit`. webhook: its address has to be one that `addresses.check` allows."""
+
+    limit: Required[int]
+    idempotency_key: str | None
+    caller: str
+    rate: Rate | None
+    webhook: Webhook | None
+
+
+def recommend(connection: redis.Redis, query: Query, **how: Unpack[Submitting]) -> tuple[Job, bool]:
+    """Queue a request for recommendations: `submit` with what it takes. → its job, and whether it is new.
+
+    A job that is not new is given as queued, whatever became of it: `results.get_job` knows.
+    """
+    return _ask(connection, keys.RECOMMEND, query, keys.JOB_TIMEOUT_S, **how)
+
+
+def playlist(connection: redis.Redis, query: PlaylistQuery, **how: Unpack[Submitting]) -> tuple[Job, bool]:
+    """Queue a request for a playlist, as `recommend` does."""
+    return _ask(connection, keys.PLAYLIST, query, keys.PLAYLIST_TIMEOUT_S, **how)
+
+
+def diagnose(connection: redis.Redis, query: DoctorQuery, **how: Unpack[Submitting]) -> tuple[Job, bool]:
+    """Queue a playlist to be looked at, as `recommend` does."""
+    return _ask(connection, keys.DIAGNOSE, query, keys.PLAYLIST_TIMEOUT_S, **how)
+
+
+def _ask(
     connection: redis.Redis,
-    query: Query,
+    function: str,
+    query: Query | PlaylistQuery | DoctorQuery,
+    time_limit_s: float,
     *,
     limit: int,
     idempotency_key: str | None = None,
@@ -185,22 +216,19 @@ def recommend(
     rate: Rate | None = None,
     webhook: Webhook | None = None,
 ) -> tuple[Job, bool]:
-    """Queue a request for recommendations: `submit` with what it takes. → its job, and whether it is new.
-
-    webhook: its address has to be one that `addresses.check` allows.
-    A job that is not new is given as queued, whatever became of it: `results.get_job` knows.
-    """
     work = Work(
-        keys.RECOMMEND,
+        function,
         query.model_dump(exclude_none=True),
         metadata=query.metadata or None,
         deadline_s=query.deadline_s,
+        time_limit_s=time_limit_s,
         caller=caller,
         webhook=webhook,
     )
     job_id, new = submit(connection, work, limit=limit, idempotency_key=idempotency_key, caller=caller, rate=rate)
     job = Job(
         id=job_id,
+        type=TYPES[function],
         status=Status.QUEUED,
         created_at=made_at(job_id),
         links=Links.of(job_id),

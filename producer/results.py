@@ -13,7 +13,7 @@ from rq.job import JobStatus
 from producer import codec, keys, overdue
 from producer.connections import translated
 from producer.errors import BadMessage, Expired, NotFound
-from producer.jobs import Job, JobError, Links, Status
+from producer.jobs import RESULTS, Job, JobError, Links, Progress, Status, type_of
 from producer.scripts import READ
 
 # RQ's words on the left never leak: what is not named here is somewhere on its way to a worker.
@@ -28,7 +28,7 @@ _STATUS = {
 _FAILED: dict[str, Any] = {
     "error": {"code": "job-failed", "detail": "the worker could not answer this request; it was logged", "pointer": ""}
 }
-_FIELDS = ("status", "created_at", "started_at", "ended_at", "meta")
+_FIELDS = ("status", "created_at", "started_at", "ended_at", "meta", "description", "progress")
 
 
 def get_job(connection: redis.Redis, job_id: str) -> Job:
@@ -39,7 +39,7 @@ def get_job(connection: redis.Redis, job_id: str) -> Job:
     raw, packed, deadline = _read(connection, job_id)
     if deadline is not None and deadline < time.time() and overdue.answer(connection, [job_id]):
         raw, packed, _ = _read(connection, job_id)
-    status, created_at, started_at, ended_at, meta = raw
+    status, created_at, started_at, ended_at, meta, description, progress = raw
     if status is None:
         raise missing(job_id, keys.RESULT_TTL_S)
     state = _STATUS.get(JobStatus(status.decode()), Status.QUEUED)
@@ -52,8 +52,10 @@ def get_job(connection: redis.Redis, job_id: str) -> Job:
         answer = _FAILED
     ended = _time(ended_at) if state.is_final else None
     failed = state is Status.FAILED
+    kind = type_of((description or b"").decode("utf-8", "replace"))
     return Job(
         id=job_id,
+        type=kind,
         status=Status.FAILED if "error" in answer else state,
         created_at=_time(created_at) or "",
         started_at=_time(started_at),
@@ -61,7 +63,8 @@ def get_job(connection: redis.Redis, job_id: str) -> Job:
         expires_at=later(ended, keys.FAILURE_TTL_S if failed else keys.RESULT_TTL_S) if ended else None,
         links=Links.of(job_id),
         metadata=_metadata(meta),
-        result=answer.get("ok"),
+        progress=_progress(progress) if state is Status.RUNNING else None,
+        result=RESULTS[kind].model_validate(answer["ok"]) if "ok" in answer else None,
         error=JobError.model_validate(answer["error"]) if "error" in answer else None,
     )
 
@@ -105,6 +108,14 @@ def _metadata(meta: bytes | None) -> dict[str, str]:
         return dict(codec.unpack(meta)["metadata"]) if meta else {}
     except (BadMessage, LookupError, TypeError, ValueError):
         return {}
+
+
+def _progress(packed: bytes | None) -> Progress | None:
+    """Read how far a job is; what another release has noted in other words is nothing to fail for."""
+    try:
+        return Progress.model_validate(codec.unpack(packed)) if packed else None
+    except (BadMessage, ValueError):
+        return None
 
 
 def _time(raw: bytes | None) -> str | None:

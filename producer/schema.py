@@ -15,6 +15,14 @@ MAX_SEEDS = 50
 MAX_LIMIT = 100
 MAX_POPULAR = 50
 
+SOUND = (
+    *("danceability", "energy", "loudness", "speechiness", "acousticness", "instrumentalness", "liveness", "valence"),
+)
+"""The features that tracks can be filtered by and compared in."""
+
+RANGES = ("year", "popularity", "tempo", "duration_ms", *SOUND)
+"""The filters that are a least and a greatest value."""
+
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 Weight = Annotated[float, Field(ge=0, le=20)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -88,6 +96,14 @@ class Filters(Message):
     popularity: Between | None = Field(None, description="Least and greatest, 0–100.")
     tempo: Between | None = Field(None, description="Least and greatest, beats per minute.")
     duration_ms: Between | None = Field(None, description="Least and greatest.")
+    danceability: Between | None = Field(None, description="Least and greatest, 0–1.")
+    energy: Between | None = Field(None, description="Least and greatest, 0–1.")
+    loudness: Between | None = Field(None, description="Least and greatest, dB.")
+    speechiness: Between | None = Field(None, description="Least and greatest, 0–1.")
+    acousticness: Between | None = Field(None, description="Least and greatest, 0–1.")
+    instrumentalness: Between | None = Field(None, description="Least and greatest, 0–1.")
+    liveness: Between | None = Field(None, description="Least and greatest, 0–1.")
+    valence: Between | None = Field(None, description="Least and greatest, 0–1.")
     genres: list[ShortText] | None = Field(None, min_length=1, max_length=50, description="One of these is enough.")
     key: list[Annotated[int, Field(ge=0, le=11)]] | None = Field(None, min_length=1, max_length=12)
     mode: Annotated[int, Field(ge=0, le=1)] | None = Field(None, description="1 major, 0 minor.")
@@ -97,7 +113,7 @@ class Filters(Message):
 
     @model_validator(mode="after")
     def _least_first(self) -> Filters:
-        for name in ("year", "popularity", "tempo", "duration_ms"):
+        for name in RANGES:
             between = getattr(self, name)
             if between is not None and between[0] > between[1]:
                 raise ValueError(f"{name}: the least value comes first")
@@ -207,6 +223,31 @@ class Track(Answer):
     duration_ms: int | None
     cluster: int = Field(description="One of the model's K-means clusters.")
     spotify_url: str | None
+    at: Between | None = Field(
+        None,
+        description="Its place on the map, [x, y] within 0–1: from dark to bright, from calm to energetic, each as a "
+        "percentile of the catalogue. Null: its valence or its energy is unknown.",
+    )
+
+
+class Sound(Answer):
+    """A value for each audio feature of a track. None: the catalogue does not know."""
+
+    danceability: float | None = None
+    energy: float | None = None
+    loudness: float | None = None
+    speechiness: float | None = None
+    acousticness: float | None = None
+    instrumentalness: float | None = None
+    liveness: float | None = None
+    valence: float | None = None
+
+
+class TrackDetail(Track):
+    """A track with all that is known of how it sounds."""
+
+    features: Sound = Field(description="Loudness in dB, the others 0–1; three decimals.")
+    percentiles: Sound = Field(description="The share of the catalogue's tracks that have less of it, 0–1.")
 
 
 class Reason(Answer):

@@ -32,12 +32,17 @@ def plain(name: str) -> str:
 
 
 def next_allowed(
-    waiting: Iterable[Collection[Hashable]], chosen: Sequence[Collection[Hashable]], max_per_artist: int
+    waiting: Iterable[Collection[Hashable]],
+    chosen: Sequence[Collection[Hashable]],
+    max_per_artist: int,
+    gap: int = 0,
 ) -> int | None:
     """Return the place of the first of those waiting whose artists have not had their share of the last tracks.
 
-    waiting, chosen: the artists of each track, in order. None: all have had it.
+    waiting, chosen: the artists of each track, in order; gap: other tracks, at least, between two of an artist.
+    None: all have had it.
     """
     recent = Counter(artist for artists in chosen[-(WINDOW - 1) :] for artist in artists)
     full = {artist for artist, times in recent.items() if times >= max_per_artist}
+    full.update(artist for artists in chosen[len(chosen) - min(gap, len(chosen)) :] for artist in artists)
     return next((i for i, artists in enumerate(waiting) if full.isdisjoint(artists)), None)

@@ -25,7 +25,7 @@ from typing import Any
 import msgpack
 
 from producer.errors import BadMessage
-from producer.jobs import BatchLinks, Links
+from producer.jobs import BatchLinks, JobType, Links
 
 JOB_EVENTS = ("job.succeeded", "job.failed", "job.canceled")
 BATCH_EVENTS = ("batch.completed",)
@@ -156,11 +156,12 @@ def job_data(
     *,
     include_result: bool = False,
     answer: Mapping[str, Any] | None = None,
+    kind: JobType = "recommendation",
 ) -> dict[str, Any]:
     """Return what a webhook tells of a job. answer: as its task gave it; None: there is none, or it is too long."""
     data: dict[str, Any] = {
         "id": job_id,
-        "type": "recommendation",
+        "type": kind,
         "status": event.removeprefix("job."),
         "created_at": created_at,
         "finished_at": finished_at,

@@ -22,7 +22,7 @@ import redis_server
 import telemetry
 from producer import codec, connections, fallback, keys
 from producer.errors import Unavailable
-from worker import batching, queue_worker
+from worker import batching, progress, queue_worker
 from worker.batching import BatchWorker
 from worker.queue_worker import QueueWorker
 from worker.tasks import BATCHES, FUNCTIONS
@@ -118,6 +118,14 @@ def nap(payload: Payload) -> dict[str, Any]:
     return answer(payload)
 
 
+def tells(payload: Payload) -> dict[str, Any]:
+    """Answer after saying how far it is, `times` times, with `seconds` between them."""
+    for n in range(payload["times"]):
+        progress.report(f"stage {n}", n / payload["times"])
+        time.sleep(payload["seconds"])
+    return answer(payload)
+
+
 def nap_together(calls: list[tuple[Payload]]) -> list[dict[str, Any]]:
     """Answer many, one after the other."""
     return [nap(payload) | answer(payload, len(calls)) for (payload,) in calls]
@@ -194,7 +202,7 @@ def odd_together(calls: list[tuple[Payload]]) -> list[Any]:
     return [odd(payload) | answer(payload, len(calls)) for (payload,) in calls]
 
 
-OURS = (echo, count, alone, nap, add, broken, mends, poison, hang, leave, unpackable, later, odd)
+OURS = (echo, count, alone, nap, tells, add, broken, mends, poison, hang, leave, unpackable, later, odd)
 TOGETHER = {"echo": echo_together, "count": count_together, "nap": nap_together, "odd": odd_together}
 FUNCTIONS.update({f"{__name__}.{function.__name__}": function for function in OURS})
 BATCHES.update({f"{__name__}.{name}": function for name, function in TOGETHER.items()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,12 +17,18 @@ from training.__main__ import main as train
 DEMO_ROWS = 3000
 
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Whoever runs the tests in the background of a script had them ignore Ctrl-C, and what they start would, too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Take the options of single tests."""
     parser.addoption(
         "--contract-cases", type=int, default=60, help="of each kind, of tests/integration/test_contract.py"
     )
     parser.addoption("--chaos-jobs", type=int, default=1500, help="of tests/e2e/test_chaos.py; its full form: 10000")
+    parser.addoption("--batch-rows", type=int, default=400, help="of test_batch_run.py's kills; its full form: 10000")
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,7 @@
 """A worker as it is, but for a few more functions on its allow-list, for tests of what happens in the middle of a job.
 
+Its playlists take _STAGE_S longer for each stage.
+
 `python -m tests.slow_worker`, with the settings and options of `python -m worker recommend`.
 """
 
@@ -11,7 +13,11 @@ import time
 from typing import Any
 
 from worker import __main__ as worker_main
+from worker import progress
+from worker.reporting import Report
 from worker.tasks import FUNCTIONS, recommend
+
+_STAGE_S = 0.4
 
 
 def nap(payload: float | dict[str, float]) -> dict[str, Any]:
@@ -52,7 +58,14 @@ def hog(megabytes: int) -> dict[str, Any]:
     return {"ok": {"process": os.getpid(), "taken": len(taken)}}
 
 
+def slowly(stage: str, fraction: float, report: Report = progress.report) -> None:
+    """Say how far the job is, as a worker does, and take a while for it."""
+    report(stage, fraction)
+    time.sleep(_STAGE_S)
+
+
 if __name__ == "__main__":
+    vars(progress).update(report=slowly)
     ours = (nap, unpackable, broken, poison, who, hang, hog)
     FUNCTIONS.update({f"tests.slow_worker.{function.__name__}": function for function in ours})
     sys.exit(worker_main.main(["recommend", *sys.argv[1:]]))

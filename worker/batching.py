@@ -26,6 +26,7 @@ from producer import codec, keys
 from producer.errors import BadMessage
 from producer.queue import now_text
 from producer.scripts import STEP
+from worker import progress
 from worker.heartbeat import packed_error
 from worker.queue_worker import QueueWorker
 from worker.rq_jobs import LONGEST_S, ZLIB, seconds
@@ -72,7 +73,7 @@ class BatchWorker(QueueWorker):
 
         What RQ's own `work` takes besides has no meaning here. Raises: redis.RedisError if Redis is down at the start.
         """
-        self._install_signal_handlers()  # type: ignore[no-untyped-call]
+        self._install_signal_handlers()
         self.bootstrap("WARNING")
         self._seconds: dict[str, float] = {}
         self._worked_s, self._suspended = 0.0, 0
@@ -192,7 +193,7 @@ class BatchWorker(QueueWorker):
 
     def _run_one(self, job: Taken, name: str, arguments: tuple[Any, ...]) -> dict[str, Any]:
         try:
-            with self._watched(job.time_limit_s):
+            with self._watched(job.time_limit_s), progress.of(self._hasty, job.id, job.lease):
                 answer = FUNCTIONS[name](*arguments)
             return self._succeeded(job, answer)
         except BaseException:  # noqa: BLE001 — whatever a job raises is the job's end, not the worker's

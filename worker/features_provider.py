@@ -15,9 +15,9 @@ from typing import Any
 import redis
 
 from producer import keys
+from producer.walled_http import Refused, Rubbish, read_json
 from worker.breaker import Limits
 from worker.outside import Call, Outcome, Service
-from worker.walled_http import Refused, Rubbish, read_json
 
 RANGES = {
     "danceability": (0.0, 1.0),

@@ -16,6 +16,7 @@ from artifacts import store
 from artifacts.manifest import ModelError
 from artifacts.model import Model
 from producer import fallback
+from producer.charts import Chart
 from producer.errors import NotReady, Unavailable
 from producer.public import PopularLists
 from producer.schema import Query, Track
@@ -33,6 +34,7 @@ class Loaded:
     model: Model
     popular: PopularLists
     genres: list[dict[str, Any]]
+    chart: Chart | None = None
 
     @property
     def version(self) -> str:
@@ -89,7 +91,8 @@ class Holder:
     def announce(self, connection: redis.Redis) -> None:
         """Publish the popular lists and what the model holds, for answers that need no worker. Raises: Unavailable."""
         loaded = self._in_service()
-        fallback.publish(connection, loaded.model.manifest.describe(), loaded.popular, loaded.genres)
+        described = loaded.model.manifest.describe()
+        fallback.publish(connection, described, loaded.popular, loaded.genres, loaded.chart)
         self._announced = loaded.version
 
     def announce_news(self, connection: redis.Redis) -> None:
@@ -119,12 +122,14 @@ def read(root: Path, version: str, verify: bool = True) -> Loaded:
             for track in tracks:
                 Track.model_validate(track)
         genres = store.read_public(root, version, "genres")
+        chart = Chart(store.read_public(root, version, "map"), store.read_public(root, version, "map.png"))
+        chart.check()
         _warm_up(model)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise ModelError(f"{root / version}: of no use ({type(error).__name__}: {error})") from error
     except MemoryError as error:
         raise ModelError(f"{root / version}: there is not enough memory for it") from error
-    return Loaded(model, popular, genres)
+    return Loaded(model, popular, genres, chart)
 
 
 def _load_beside(root: Path, version: str) -> Future[Loaded]:

@@ -19,8 +19,8 @@ import redis
 
 from producer import codec, keys
 from producer.errors import BadMessage
+from producer.walled_http import OutsideError, Refused, Session, TooSlow
 from worker.breaker import Closed, Gate, Limits
-from worker.walled_http import OutsideError, Refused, Session, TooSlow
 
 log = logging.getLogger("segue.worker")
 

@@ -41,7 +41,7 @@ from rq.utils import now
 from rq.worker import WorkerStatus
 from rq.worker_registration import register
 
-from producer import codec, fallback, keys
+from producer import codec, connections, fallback, keys
 from producer.queue import now_text
 from producer.scripts import FINISH
 from worker.heartbeat import RQ_CLEANS_S, Heartbeat, packed_error
@@ -50,6 +50,7 @@ from worker.rq_jobs import SafeJob, SafeQueue, is_ours, is_plain, seconds, tell_
 log = logging.getLogger("segue.worker")
 
 _IDLE_LOOK_S = 1
+_NOTE_S = 0.25
 _WORKER_TTL_S = 30
 
 
@@ -74,6 +75,7 @@ class QueueWorker(SimpleWorker):
         seconds what begins now may take, and None when it is over.
         """
         self._stopping, self._between, self._busy = stopping, between, busy
+        self._hasty = connections.hasty(connection, _NOTE_S)
         super().__init__(
             list(keys.QUEUES),
             connection=connection,
@@ -162,7 +164,7 @@ class QueueWorker(SimpleWorker):
         """As RQ's, under a lease that is renewed, and under the eye of the watchdog."""
         self._heart.leases = ((queue.name, execution.composite_key),)
         if isinstance(job, SafeJob):
-            job.busy, job.execution = self._busy, execution
+            job.busy, job.execution, job.hasty = self._busy, execution, self._hasty
         try:
             return super().perform_job(job, queue, execution)
         finally:
@@ -171,6 +173,12 @@ class QueueWorker(SimpleWorker):
     def handle_execution_ended(self, job: Job, queue: Queue, heartbeat_ttl: int) -> None:
         """Note when a try was over. RQ's own writes into the job's record, whoever may have it by now."""
         job.ended_at = now()
+
+    def _install_signal_handlers(self) -> None:
+        """As RQ's; and leave at once if whoever started this worker has heard a signal before."""
+        super()._install_signal_handlers()  # type: ignore[no-untyped-call]
+        if self._stopping.is_set():
+            self._stop_requested = True
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """Finish the job in hand, then leave. A second signal does not hurry it: a job is over in seconds."""

@@ -22,6 +22,7 @@ from producer import codec, keys
 from producer.errors import BadMessage
 from producer.queue import now_text
 from producer.scripts import TOLD
+from worker import progress
 from worker.tasks import CALLBACKS, FUNCTIONS
 
 log = logging.getLogger("segue.worker")
@@ -51,6 +52,7 @@ class SafeJob(Job):
     good: int | None = None
     erred: bool | None = None
     execution: Execution | None = None
+    hasty: redis.Redis | None = None
     busy: Callable[[float | None], None] = staticmethod(lambda _: None)
 
     @property
@@ -88,7 +90,8 @@ class SafeJob(Job):
             raise BadMessage(f"jobs may not name the callbacks {', '.join(wrong)}")
         self.busy(float(self.timeout or keys.JOB_TIMEOUT_S))
         try:
-            answer = super()._execute()
+            with progress.of(self.hasty or self.connection, self.id, self.execution.id if self.execution else ""):
+                answer = super()._execute()
         finally:
             self.busy(None)
         said = answer if isinstance(answer, dict) else {}

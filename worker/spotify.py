@@ -24,9 +24,9 @@ import spotipy  # type: ignore[import-untyped]
 
 from producer import codec, keys
 from producer.errors import BadMessage
+from producer.walled_http import Refused, Rubbish, Session, TooSlow, read_json
 from worker.breaker import Limits
 from worker.outside import Call, Outcome, Service
-from worker.walled_http import Refused, Rubbish, Session, TooSlow, read_json
 
 _RESULTS = 10
 """The most that development mode gives."""

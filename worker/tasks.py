@@ -17,9 +17,11 @@ from rq.job import Job
 from rq.timeouts import JobTimeoutException
 
 from producer import keys
+from producer.charts import MAX_ON_MAP
+from producer.playlists.shapes import DoctorQuery, PlaylistQuery
 from producer.schema import MAX_POPULAR, Filters, Query
 from producer.songs import track_id_of
-from worker import pipeline
+from worker import doctor, pipeline, playlists, progress
 from worker.models import HOLDER
 
 log = logging.getLogger("segue.worker")
@@ -28,6 +30,10 @@ Task = Callable[[dict[str, Any]], dict[str, Any]]
 
 MAX_TYPED = 200
 """Characters of a type-ahead that are looked at."""
+
+_FEW, _WORTH_SEARCHING, _NEARLY = 3, 4, 0.5
+"""A type-ahead that finds fewer tracks than _FEW is looked up as a misspelt name, too: from so many characters on, and
+down to this likeness, because the end of the name may not be typed yet."""
 
 
 def _refused_kindly(task: Task) -> Task:
@@ -58,8 +64,29 @@ def recommend(payload: dict[str, Any]) -> dict[str, Any]:
     return {"ok": pipeline.recommend(HOLDER.model, query, HOLDER.order, HOLDER.look_up).model_dump()}
 
 
+@_refused_kindly
+def playlist(payload: dict[str, Any]) -> dict[str, Any]:
+    """Answer with a playlist. payload: a `producer.playlists.shapes.PlaylistQuery` as a dict."""
+    query = PlaylistQuery.model_validate(payload)
+    made = playlists.playlist(HOLDER.model, query, HOLDER.order, HOLDER.look_up, progress.report)
+    return {"ok": made.model_dump()}
+
+
+@_refused_kindly
+def diagnose(payload: dict[str, Any]) -> dict[str, Any]:
+    """Say what a playlist is like. payload: a `producer.playlists.shapes.DoctorQuery` as a dict."""
+    query = DoctorQuery.model_validate(payload)
+    said = doctor.diagnose(HOLDER.model, query, HOLDER.order, HOLDER.look_up, progress.report)
+    return {"ok": said.model_dump()}
+
+
+_ITEMS: dict[str, Task] = {"recommendation": recommend, "playlist": playlist}
+
+
 def recommend_many(payload: dict[str, Any]) -> dict[str, Any]:
-    """Answer a part of a batch. payload: {"items": [{"index", "custom_id", "query": the fields of a Query}]}.
+    """Answer a part of a batch. payload: {"items": [{"index", "custom_id", "type", "query": its fields}]}.
+
+    type: recommendation, if it is left out, or playlist.
 
     → a line for each; `good`: how many of them are answers. What goes wrong with one, is told in its line, and so is
     the `error` that it may have instead of `query`.
@@ -68,7 +95,8 @@ def recommend_many(payload: dict[str, Any]) -> dict[str, Any]:
     for item in payload["items"]:
         line = {"index": item["index"], "custom_id": item["custom_id"]}
         try:
-            answer = recommend(item["query"]) if "query" in item else {"error": item["error"]}
+            with progress.unheard():
+                answer = _answer_to(item)
         except JobTimeoutException:
             raise
         except Exception as error:
@@ -81,19 +109,41 @@ def recommend_many(payload: dict[str, Any]) -> dict[str, Any]:
     return {"ok": {"items": lines}, "good": sum(line["status"] == "succeeded" for line in lines)}
 
 
+def _answer_to(item: dict[str, Any]) -> dict[str, Any]:
+    if "query" not in item:
+        return {"error": item["error"]}
+    return _ITEMS[item.get("type", "recommendation")](item["query"])
+
+
 def complete(payload: dict[str, Any]) -> dict[str, Any]:
-    """Answer a type-ahead. payload: {"q": what was typed so far, "limit": 1–50}; → tracks, the most popular first."""
+    """Answer a type-ahead. payload: {"q": what was typed so far, "limit": 1–50}.
+
+    → tracks that begin like this, the most popular first; where there are few of them, then those that are written
+    nearly like this.
+    """
     model = HOLDER.model
-    rows = model.names.complete(str(payload["q"])[:MAX_TYPED], min(max(int(payload["limit"]), 1), MAX_POPULAR))
-    return {"ok": {"tracks": [model.track(row) for row in rows]}}
+    typed, limit = str(payload["q"])[:MAX_TYPED], min(max(int(payload["limit"]), 1), MAX_POPULAR)
+    rows = model.names.complete(typed, limit)
+    if len(rows) < min(_FEW, limit) and len(typed) >= _WORTH_SEARCHING:
+        near = (hit.row for hit in model.names.search(typed, limit=limit) if hit.score >= _NEARLY)
+        rows += [row for row in near if row not in rows][: limit - len(rows)]
+    return {"ok": {"tracks": model.tracks(rows)}}
 
 
 def track(payload: dict[str, Any]) -> dict[str, Any]:
-    """Answer with a track of the catalogue. payload: {"track_id": id, Spotify URI or URL}."""
+    """Answer with all that is known of a track. payload: {"track_id": id, Spotify URI or URL}."""
     row = HOLDER.model.row_of_id(track_id_of(str(payload["track_id"])))
     if row is None:
         return _error("the catalogue has no track with this id", code="not-found")
-    return {"ok": HOLDER.model.track(row)}
+    return {"ok": HOLDER.model.track_detail(row)}
+
+
+def on_map(payload: dict[str, Any]) -> dict[str, Any]:
+    """Answer with the best known tracks in a window of the map. payload: {"box": [x0, y0, x1, y1], "limit": 1–500}."""
+    model = HOLDER.model
+    box = [float(edge) for edge in payload["box"]]
+    found = model.map.window(box, min(max(int(payload["limit"]), 1), MAX_ON_MAP))
+    return {"ok": {"count": found.count, "tracks": model.tracks(found.rows)}}
 
 
 @_refused_kindly
@@ -117,9 +167,12 @@ def log_failure(job: Job, _connection: redis.Redis, kind: Any, error: Any, _trac
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     keys.RECOMMEND: recommend,
     keys.RECOMMEND_MANY: recommend_many,
+    keys.PLAYLIST: playlist,
+    keys.DIAGNOSE: diagnose,
     keys.COMPLETE: complete,
     keys.TRACK: track,
     keys.COUNT: count,
+    keys.ON_MAP: on_map,
 }
 """The functions that jobs may name."""
 
@@ -128,8 +181,11 @@ def _in_turn(task: Task) -> Callable[[list[tuple[Any, ...]]], list[Any]]:
     return lambda calls: [task(*call) for call in calls]
 
 
+_LONG = (keys.PLAYLIST, keys.DIAGNOSE)
+"""What takes so long that the way to Redis counts for nothing. Alone, each can say how far it is."""
+
 BATCHES: dict[str, Callable[[list[tuple[Any, ...]]], list[Any]]] = {
-    name: _in_turn(task) for name, task in FUNCTIONS.items() if name != keys.RECOMMEND_MANY
+    name: _in_turn(task) for name, task in FUNCTIONS.items() if name not in (keys.RECOMMEND_MANY, *_LONG)
 }
 """Those that take many calls at once, a tuple of arguments each. Pruning leaves the search little to share between
 requests, so what a batch saves is the way to Redis and back; if it raises, its calls are made one by one."""

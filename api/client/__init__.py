@@ -9,6 +9,7 @@ Needs httpx2 and nothing else; this folder works wherever it is copied to. docs/
 from __future__ import annotations
 
 from .calls import AsyncClient, Client
+from .catalogue_shapes import Filters, GenreList, Map, ModelInfo, PopularList, Track, TrackDetail, TracksOnMap
 from .errors import (
     Expired,
     InvalidRequest,
@@ -23,34 +24,45 @@ from .errors import (
     ServiceError,
     Unavailable,
 )
-from .receiving import BadWebhook, WebhookEvent, verify_webhook
-from .shapes import (
+from .job_shapes import (
     Batch,
     Delivery,
     Endpoint,
-    Filters,
-    GenreList,
-    Item,
     Job,
     Line,
-    ModelInfo,
     NewEndpoint,
-    Options,
-    PopularList,
-    Result,
-    Seed,
-    Track,
+    Progress,
     Try,
     Webhook,
     WholeDelivery,
 )
+from .playlist_shapes import (
+    Bridge,
+    Clash,
+    Diagnosis,
+    DoctorOptions,
+    Length,
+    Misfit,
+    Playlist,
+    PlaylistItem,
+    PlaylistOptions,
+    PlaylistTrack,
+    Transition,
+    TransitionPart,
+)
+from .receiving import BadWebhook, WebhookEvent, verify_webhook
+from .shapes import Item, Options, Result, Seed
 
 __all__ = [
     "AsyncClient",
     "BadWebhook",
     "Batch",
+    "Bridge",
+    "Clash",
     "Client",
     "Delivery",
+    "Diagnosis",
+    "DoctorOptions",
     "Endpoint",
     "Expired",
     "Filters",
@@ -60,14 +72,22 @@ __all__ = [
     "Job",
     "JobCanceled",
     "JobFailed",
+    "Length",
     "Line",
+    "Map",
+    "Misfit",
     "ModelInfo",
     "NewEndpoint",
     "NotAllowed",
     "NotFinished",
     "NotFound",
     "Options",
+    "Playlist",
+    "PlaylistItem",
+    "PlaylistOptions",
+    "PlaylistTrack",
     "PopularList",
+    "Progress",
     "QueueFull",
     "RateLimited",
     "Result",
@@ -75,6 +95,10 @@ __all__ = [
     "SegueError",
     "ServiceError",
     "Track",
+    "TrackDetail",
+    "TracksOnMap",
+    "Transition",
+    "TransitionPart",
     "Try",
     "Unavailable",
     "Webhook",

@@ -19,7 +19,7 @@ from urllib.parse import quote
 import httpx2
 
 from .errors import NotFinished, ServiceError, Unavailable, of_answer, of_silence, retry_after_s
-from .shapes import Batch, Delivery, Endpoint, Job
+from .job_shapes import Batch, Delivery, Endpoint, Job
 from .steps import More, Pause, Send, Steps
 
 MOST_WAIT_S = 20

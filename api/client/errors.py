@@ -26,7 +26,9 @@ from typing import Any, ClassVar, cast
 
 import httpx2
 
-from .shapes import FieldError, Job, Result
+from .job_shapes import FieldError, Job
+from .playlist_shapes import Playlist
+from .shapes import Result
 
 MOST_DETAIL = 500
 
@@ -102,9 +104,9 @@ class QueueFull(Unavailable):
     """Too many jobs wait."""
 
     @property
-    def fallback(self) -> Result | None:
+    def fallback(self) -> Result | Playlist | None:
         """Popular tracks to show meanwhile, `degraded`, if the service knows any."""
-        return cast("Result | None", self.body.get("fallback"))
+        return cast("Result | Playlist | None", self.body.get("fallback"))
 
 
 class ServiceError(SegueError):

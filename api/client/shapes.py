@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
-JobStatus = Literal["queued", "running", "succeeded", "failed", "canceled"]
-BatchStatus = Literal["queued", "running", "succeeded", "canceled"]
+from .catalogue_shapes import Filters, Track
+
+StrategyName = Literal["catalogue", "spotify", "fuzzy", "genre", "popular"]
 
 
 class Features(TypedDict, total=False):
@@ -39,25 +40,9 @@ Seeds = str | Seed | Sequence[str | Seed]
 """What calls take: one or several; a string is a song's name, or its Spotify URI or URL."""
 
 
-class Filters(TypedDict, total=False):
-    """What every track of an answer must meet. Ranges are [least, greatest]; an unknown value does not pass."""
+class Asking(TypedDict, total=False):
+    """What requests for recommendations and for playlists may say; the server's defaults hold for the rest."""
 
-    year: list[int]
-    popularity: list[int]  # 0–100
-    tempo: list[float]  # beats per minute
-    duration_ms: list[int]
-    genres: list[str]  # one of these is enough
-    key: list[int]  # 0 = C … 11 = B
-    mode: Literal[0, 1]  # 1 major, 0 minor
-    explicit: bool
-    exclude_artists: list[str]
-    exclude_tracks: list[str]
-
-
-class Options(TypedDict, total=False):
-    """What a request may say beside its seeds; the server's defaults hold for the rest."""
-
-    limit: int  # tracks to answer with, 1–100
     method: Literal["blend", "cluster"]
     combine: Literal["mean", "round_robin"]
     filters: Filters
@@ -65,34 +50,24 @@ class Options(TypedDict, total=False):
     diversity: float  # 0–1
     explain: bool
     variation: int  # another number, another mix
-    strategies: list[Literal["catalogue", "spotify", "fuzzy", "genre", "popular"]]
+    strategies: list[StrategyName]
     max_per_artist: int  # in any ten tracks
     deadline_s: float  # after this the server answers with popular tracks, degraded
     metadata: dict[str, str]  # yours; comes back with the job
 
 
+class Options(Asking, total=False):
+    """What a request for recommendations may say beside its seeds."""
+
+    limit: int  # tracks to answer with, 1–100
+
+
 class Item(Options):
     """One request of a batch. custom_id: yours, comes back with its line; its place in the batch if left out."""
 
+    type: NotRequired[Literal["recommendation"]]
     custom_id: NotRequired[str]
     seeds: Seeds
-
-
-class Track(TypedDict):
-    """A track of the catalogue. None: the catalogue does not know."""
-
-    track_id: str
-    name: str
-    artists: list[str]
-    genres: list[str]
-    year: int | None
-    popularity: int | None  # 0–100
-    tempo: float | None  # beats per minute
-    key: int | None  # 0 = C … 11 = B
-    mode: int | None  # 1 major, 0 minor
-    duration_ms: int | None
-    cluster: int
-    spotify_url: str | None
 
 
 class Reason(TypedDict):
@@ -154,186 +129,3 @@ class Result(TypedDict):
     tracks: list[RankedTrack]
     warnings: list[str]
     notice: str | None
-
-
-class Failure(TypedDict):
-    """Why a job failed. pointer: JSON pointer to the field at fault, or empty."""
-
-    code: str
-    detail: str
-    pointer: str
-
-
-class Job(TypedDict):
-    """A job. Times are ISO 8601 in UTC."""
-
-    id: str
-    type: str
-    status: JobStatus
-    created_at: str
-    started_at: str | None
-    finished_at: str | None
-    expires_at: str | None
-    links: dict[str, str]
-    metadata: dict[str, str]
-    result: Result | None
-    error: Failure | None
-    warnings: list[str]
-
-
-class Counts(TypedDict):
-    """How many items of a batch are where."""
-
-    total: int
-    succeeded: int
-    failed: int
-    canceled: int
-    waiting: int
-
-
-class Batch(TypedDict):
-    """Many requests in one."""
-
-    id: str
-    type: str
-    status: BatchStatus
-    created_at: str
-    started_at: str | None
-    finished_at: str | None
-    expires_at: str | None
-    counts: Counts
-    links: dict[str, str]
-    metadata: dict[str, str]
-    warnings: list[str]
-
-
-class Line(TypedDict):
-    """What became of one item of a batch. index: its place among the items, from 0."""
-
-    index: int
-    custom_id: str
-    status: Literal["succeeded", "failed", "canceled"]
-    result: NotRequired[Result]
-    error: NotRequired[Failure]
-
-
-class PopularList(TypedDict):
-    """Popular tracks, of a genre or of all."""
-
-    model: str
-    genre: str | None
-    tracks: list[Track]
-    notice: str | None
-    warnings: list[str]
-
-
-class GenreCount(TypedDict):
-    """A genre and how many tracks have it."""
-
-    genre: str
-    tracks: int
-
-
-class GenreList(TypedDict):
-    """The genres of the model."""
-
-    model: str
-    genres: list[GenreCount]
-    notice: str | None
-    warnings: list[str]
-
-
-class ModelInfo(TypedDict):
-    """What the model in service holds. coverage: share of the tracks that have each column, 0–1."""
-
-    version: str
-    created_at: str
-    tracks: int
-    songs: int
-    artists: int
-    genres: list[str]
-    clusters: int
-    explained_variance: float
-    coverage: dict[str, float]
-    source: dict[str, Any]
-    synthetic: bool
-    notice: str | None
-    warnings: list[str]
-
-
-WebhookEventName = Literal["job.succeeded", "job.failed", "job.canceled", "batch.completed"]
-DeliveryState = Literal["pending", "delivered", "dead"]
-
-
-class Webhook(TypedDict):
-    """Where one request wants to be told of its end. events: of what; include_result: send the result along."""
-
-    url: str
-    events: NotRequired[list[WebhookEventName]]
-    include_result: NotRequired[bool]
-
-
-class Endpoint(TypedDict):
-    """Where you are told of all that ends. failing_since: of the first failure after the last success."""
-
-    id: str
-    url: str
-    events: list[WebhookEventName]
-    include_result: bool
-    description: str
-    enabled: bool
-    created_at: str
-    failing_since: str | None
-    disabled_at: str | None
-    disabled_reason: str | None
-    old_secret_until: str | None  # webhooks are signed with the one before, too
-    links: dict[str, str]
-
-
-class NewEndpoint(Endpoint):
-    """An endpoint whose secret is new; nothing else shows it."""
-
-    secret: str
-
-
-class Try(TypedDict):
-    """What came of a try. status None: no answer; error empty: it went well; answer: its first kilobyte."""
-
-    number: int
-    at: str
-    status: int | None
-    error: str
-    ms: float
-    answer: str
-    next_at: str | None
-
-
-class Delivery(TypedDict):
-    """A webhook on its way. id: its `webhook-id`; endpoint None: its address stood in a request; tried: how often."""
-
-    id: str
-    endpoint: str | None
-    host: str
-    event: str
-    status: DeliveryState
-    created_at: str
-    ended_at: str | None
-    next_at: str | None
-    why: str | None  # it was given up
-    tried: int
-    last: Try | None
-    links: dict[str, str]
-
-
-class WholeDelivery(Delivery):
-    """A delivery with its last tries, and what is sent."""
-
-    tries: list[Try]
-    payload: dict[str, Any]
-
-
-class FieldError(TypedDict):
-    """A wrong field. pointer: JSON pointer (RFC 6901) to it."""
-
-    pointer: str
-    detail: str

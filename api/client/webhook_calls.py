@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from .asking import Asking, id_of, post
-from .shapes import Delivery, DeliveryState, Endpoint, NewEndpoint, WebhookEventName, WholeDelivery
+from .job_shapes import Delivery, DeliveryState, Endpoint, NewEndpoint, WebhookEventName, WholeDelivery
 from .steps import Emit, Feed, Many, One, Send, Steps
 
 _ENDPOINTS, _DELIVERIES = "/v1/webhook-endpoints", "/v1/webhook-deliveries"

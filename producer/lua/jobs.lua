@@ -3,7 +3,8 @@
 -- What of RQ 3.0's is written, and why that is safe (tests/integration/test_rq_compatibility.py runs the same job
 -- through RQ's own worker and through ours and compares what lies in Redis; look at both before moving RQ's pin):
 --   rq:job:<id>               hash, rq.job.Job.to_dict. Of its fields only status, times, worker_name and retries_left
---                             change. RQ's reader takes the fields it knows; `lease`, `webhook`, `caller` are ours.
+--                             change. RQ's reader takes the fields it knows; `lease`, `webhook`, `caller`, `progress`
+--                             are ours.
 --   rq:queue:<queue>          list of ids, taken at the left. RQ pushes and pops it just so.
 --   rq:wip:<queue>            StartedJobRegistry: "<job id>:<execution id>", score = until when the lease lasts.
 --   rq:finished|failed|canceled:<queue>   registries: id, score = until when it is kept. RQ's cleaning trims by score.
@@ -62,7 +63,7 @@ end
 local function tell_of_job(how, webhook, caller)
   local event = how.status == 'canceled' and 'job.canceled' or
     (how.status == 'finished' and not how.erred) and 'job.succeeded' or 'job.failed'
-  tell('job', how.id, how.at, event, webhook, caller, how.answer, {'created_at', 'meta'})
+  tell('job', how.id, how.at, event, webhook, caller, how.answer, {'created_at', 'meta', 'description'})
 end
 
 -- Counts the requests of a batch's part that has ended; with the last part the batch ends.
@@ -107,7 +108,7 @@ local function finish(how)
 
   if how.answer then redis.call('SET', 'segue:result:' .. how.id, how.answer, 'EX', how.ttl) end
   redis.call('HSET', job, 'status', how.status, 'ended_at', how.at)
-  redis.call('HDEL', job, 'lease')
+  redis.call('HDEL', job, 'lease', 'progress')
   redis.call('EXPIRE', job, how.ttl)
   if how.status == 'failed' or how.status == 'finished' and not ours then
     local results = 'rq:results:' .. how.id
@@ -136,7 +137,7 @@ local function again(how)
   if not ((tonumber(left) or 0) > 0) then return finish(how) end
   if redis.call('ZREM', 'rq:wip:' .. queue, how.id .. ':' .. how.lease) == 0 then return 0 end
   redis.call('HSET', job, 'status', 'queued', 'retries_left', left - 1, 'enqueued_at', how.at)
-  redis.call('HDEL', job, 'lease')
+  redis.call('HDEL', job, 'lease', 'progress')
   redis.call(how.front and 'LPUSH' or 'RPUSH', 'rq:queue:' .. queue, how.id)
   return 1
 end

@@ -79,7 +79,7 @@ def test_every_song_of_the_tutorial_is_found(demo: Client) -> None:
     assert demo.get("/v1/model").json["tracks"] == 19_994
 
 
-@pytest.mark.parametrize("name", ["client", "jobs", "batches"])
+@pytest.mark.parametrize("name", ["client", "jobs", "batches", "playlists"])
 def test_what_the_clients_pages_do_works(demo: Client, capsys: pytest.CaptureFixture[str], name: str) -> None:
     page = (settings.ROOT / f"docs/howto/{name}.md").read_text(encoding="utf-8")
     names: dict[str, object] = {}  # its Python goes on from block to block
@@ -95,3 +95,24 @@ def test_what_the_clients_pages_do_works(demo: Client, capsys: pytest.CaptureFix
     segue = names["segue"]
     assert isinstance(segue, segue_client.Client)
     segue.close()
+
+
+def test_what_the_command_lines_page_does_works(demo: Client, clone: Path, home: Path, tmp_path: Path) -> None:
+    """Each line of it, in its order, in one folder, with the Python that run.sh has made."""
+    page = (settings.ROOT / "docs/howto/command-line.md").read_text(encoding="utf-8")
+    [python] = [stamp.parent / "bin" / "python" for stamp in home.glob("venv-*/.complete")]
+    lines = [line for block in re.findall(r"^```sh\n(.*?)^```", page, re.M | re.S) for line in block.splitlines()]
+    environment = settings.child_environment(SEGUE_HOME=str(home), REDIS_URL="", PYTHONPATH=str(settings.ROOT))
+    assert len(lines) > 15
+    for written in lines:
+        line = written.replace("python -m", f"'{python}' -m").replace("http://127.0.0.1:8000", demo.address)
+        done = subprocess.run(
+            ["sh", "-euc", line], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, (line, done.stdout, done.stderr)
+        assert "Traceback" not in done.stderr
+    status = [str(clone / "segue"), "status"]
+    done = subprocess.run(status, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, "alive" in done.stdout) == (0, True), done.stderr
+    assert len(list((tmp_path / "lists").iterdir())) == 4
+    assert not list(tmp_path.glob("*.journal"))

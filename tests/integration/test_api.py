@@ -18,6 +18,7 @@ import settings
 from api.app import create_app
 from artifacts.model import Model
 from producer import fallback, keys, queue
+from producer.schema import RANGES
 from worker.models import Holder
 
 QUERY: dict[str, Any] = {"seeds": [{"name": "A song"}]}
@@ -124,6 +125,8 @@ def test_malformed_json_is_400(client: FlaskClient, body: bytes) -> None:
         (QUERY | {"method": "cluster", "explain": True}, [""]),
         (QUERY | {"filters": {"year": [1990]}}, ["/filters/year"]),
         (QUERY | {"filters": {"year": [2000, 1990]}}, ["/filters"]),
+        (QUERY | {"filters": {"energy": [0.9, 0.1]}}, ["/filters"]),
+        (QUERY | {"filters": {"valence": [0.5]}}, ["/filters/valence"]),
         (QUERY | {"filters": {"key": [12]}}, ["/filters/key/0"]),
         (QUERY | {"filters": {"mode": 2}}, ["/filters/mode"]),
         (QUERY | {"filters": {"mode": False}}, ["/filters/mode"]),
@@ -168,11 +171,14 @@ def test_a_filter_on_a_column_that_no_track_has_is_422(
     client: FlaskClient, connection: redis.Redis, holder: Holder
 ) -> None:
     info = holder.model.manifest.describe()
-    fallback.publish(connection, info | {"coverage": info["coverage"] | {"year": 0.0}}, {"": []}, [])
+    fallback.publish(connection, info | {"coverage": info["coverage"] | {"year": 0.0, "energy": 0.0}}, {"": []}, [])
     found = problem(
         client.post("/v1/recommendations", json=QUERY | {"filters": {"year": [1990, 2000]}}), 422, "invalid-request"
     )
     assert found["errors"] == [{"pointer": "/filters/year", "detail": "this model has no year"}]
+    mood = QUERY | {"filters": {"energy": [0.5, 1]}}
+    found = problem(client.post("/v1/recommendations", json=mood), 422, "invalid-request")
+    assert found["errors"] == [{"pointer": "/filters/energy", "detail": "this model has no energy"}]
 
 
 def test_another_content_type_is_415(client: FlaskClient) -> None:
@@ -261,7 +267,7 @@ def test_the_genres_of_the_model(served: FlaskClient, demo_model: Model) -> None
     assert "invented" in found["notice"]
 
 
-PUBLIC = ("/v1/popular?limit=7", "/v1/genres", "/v1/model")
+PUBLIC = ("/v1/popular?limit=7", "/v1/genres", "/v1/model", "/v1/map")
 
 
 def test_what_redis_cannot_tell_is_read_from_the_models_files_and_says_so(
@@ -330,6 +336,8 @@ def test_the_model_in_service(served: FlaskClient, demo_model: Model) -> None:
     assert found["synthetic"] is True
     assert found["source"] == {"kind": "demo", "rows": 3000, "seed": 1}
     assert found["coverage"]["year"] > 0.9
+    assert set(found["quantiles"]) == set(RANGES)
+    assert all(len(values) == 101 and values == sorted(values) for values in found["quantiles"].values())
 
 
 def test_every_answer_has_the_security_headers(client: FlaskClient) -> None:
@@ -340,11 +348,10 @@ def test_every_answer_has_the_security_headers(client: FlaskClient) -> None:
     assert "default-src 'none'" in client.get("/").headers["Content-Security-Policy"]
 
 
-def test_the_first_page_shows_how_to_ask(client: FlaskClient) -> None:
-    page = client.get("/", base_url="http://segue.test:8000").text
-    assert "curl -s http://segue.test:8000/v1/recommendations" in page
-    hostile = client.get("/", headers={"Host": '"><script>x'}).text
-    assert "<script>" not in hostile
+def test_the_page_is_the_same_whatever_it_is_asked(client: FlaskClient) -> None:
+    page = client.get("/").text
+    assert "Songs you start from" in page
+    assert client.get("/?s=<script>x", headers={"Host": '"><script>x'}).text == page
 
 
 def test_without_redis_everything_that_needs_it_is_503(tmp_path: Path) -> None:

@@ -99,7 +99,24 @@ def test_what_the_catalogue_holds(client: Client, songs: list[dict[str, Any]]) -
     popular = client.popular(genre["genre"], limit=3)["tracks"]
     assert [genre["genre"] in track["genres"] for track in popular] == [True] * 3
     seed = songs[2]
-    assert client.track(seed["track_id"])["name"] == seed["name"]
+    track = client.track(seed["track_id"])
+    assert track["name"] == seed["name"]
+    energy, at = track["features"]["energy"], track["at"]
+    assert energy is not None
+    assert at is not None
+    assert 0 < client.count({"energy": [energy, energy]}) < model["tracks"] / 10
+    quiet = model["quantiles"]["energy"][20]
+    assert client.count({"energy": [0, quiet]}) / model["tracks"] == pytest.approx(0.2, abs=0.03)
+    assert track["percentiles"]["energy"] == pytest.approx(at[1], abs=0.02)
+    here = client.tracks_on_map([*at, *at], limit=500)
+    assert seed["track_id"] in {found["track_id"] for found in here["tracks"]}
+    assert here["count"] == len(here["tracks"])
+    assert client.tracks_on_map((0.9, 1e-7, 0.1, 1)) == client.tracks_on_map((0.1, 0, 0.9, 1)), "any two corners"
+    whole = client.tracks_on_map(limit=500)
+    assert (whole["count"], len(whole["tracks"])) == (client.map()["tracks"], 500)
+    assert client.map_picture().startswith(b"\x89PNG")
+    calm = client.recommend({"track_id": seed["track_id"]}, filters={"energy": [0, quiet]}, limit=5)["tracks"]
+    assert [(client.track(one["track_id"])["features"]["energy"] or 1) <= quiet + 0.0005 for one in calm] == [True] * 5
     assert seed["track_id"] in {track["track_id"] for track in client.tracks(seed["name"], limit=50)}
 
 

@@ -22,6 +22,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 import settings as segue_settings
 from api.app import create_app
 from api.batches import BatchBody
+from producer.playlists.shapes import PlaylistQuery
 from producer.schema import Query
 from tests import services
 from tests.services import Service, wait_for
@@ -96,7 +97,8 @@ def test_the_body_of_a_batch_is_described_in_both_forms(document: dict[str, Any]
     assert body["required"]
     shapes = document["components"]["schemas"]
     assert shapes["BatchBody"]["properties"]["items"]["maxItems"] == 10_000
-    assert set(Query.model_fields) | {"custom_id"} == set(shapes["Item"]["properties"])
+    assert set(Query.model_fields) | {"custom_id", "type"} == set(shapes["Item"]["properties"])
+    assert set(PlaylistQuery.model_fields) | {"custom_id", "type"} == set(shapes["PlaylistItem"]["properties"])
     assert set(BatchBody.model_fields) == set(shapes["BatchBody"]["properties"])
 
 
@@ -117,7 +119,7 @@ def known(service: Service) -> dict[str, list[str]]:
     client = service.client
     track = client.get("/v1/popular?limit=1").json["tracks"][0]["track_id"]
     query = {"seeds": [{"track_id": track}]}
-    jobs = [client.post("/v1/recommendations", query).json["id"] for _ in range(2)]
+    jobs = [client.post(path, query).json["id"] for path in ("/v1/playlists", "/v1/recommendations")]
     batches = [client.post("/v1/batches", {"items": [query]}).json["id"] for _ in range(2)]
     endpoint = client.post("/v1/webhook-endpoints", {"url": "http://127.0.0.1:9/"}).json
     delivery = client.post(f"{endpoint['links']['test']}", {}).json["id"]

@@ -20,7 +20,7 @@ from rq.registry import CanceledJobRegistry, FailedJobRegistry, FinishedJobRegis
 from producer import codec, keys, overdue, queue, results
 from producer.errors import NotFound
 from producer.jobs import Job, Status
-from producer.schema import Query
+from producer.schema import Query, Result
 from tests.bare import FUNCTION, Workers, ended, kill, listening, started, status, submit, told
 from tests.jobs import enqueue, finished
 from tests.services import wait_for
@@ -194,7 +194,7 @@ def test_a_recommendation_past_its_deadline_is_answered_with_the_fallback(
     connection.zadd(keys.DEADLINES, {job.id: time.time()})
     found = finished(connection, job.id)
     assert (found.status, found.error) == (Status.SUCCEEDED, None)
-    assert found.result
+    assert isinstance(found.result, Result)
     assert found.result.degraded
     assert [track.track_id for track in found.result.tracks] == ["popular"]
 

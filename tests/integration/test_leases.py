@@ -19,6 +19,7 @@ from producer.queue import Work
 from producer.scripts import RECOVER
 from tests.bare import Workers, ended, kill, listening, send, started, status, submit, told
 from tests.services import wait_for
+from worker.batching import BatchWorker
 from worker.heartbeat import ABANDONED
 from worker.queue_worker import QueueWorker
 
@@ -264,6 +265,22 @@ def test_an_idle_worker_leaves_at_once(connection: redis.Redis, either: Workers)
     assert time.monotonic() - began < 5
     assert fallback.live_workers(connection) == 0
     assert connection.smembers("rq:workers") == set()
+
+
+@pytest.mark.parametrize("kind", [BatchWorker, QueueWorker])
+def test_a_worker_told_to_leave_before_it_began_does_not_begin(
+    connection: redis.Redis, kind: type[QueueWorker]
+) -> None:
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    stopping = Event()
+    stopping.set()
+    job_id = submit(connection, "nap", {"seconds": 0.1})
+    try:
+        assert not kind(connection, announce=lambda _: None, stopping=stopping).work(logging_level="WARNING")
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    assert status(connection, job_id) == "queued"
 
 
 def test_a_worker_told_to_leave_hands_in_what_it_has(connection: redis.Redis, either: Workers) -> None:

@@ -184,7 +184,7 @@ def tracks_of(root: Path, version: str) -> list[str]:
 def ask(connection: redis.Redis) -> list[Result]:
     """Ask for SOUND some times at once. → the answers; each has to be one."""
     jobs = [finished(connection, job_id) for job_id in [submit(connection, **SOUND) for _ in range(8)]]
-    answers = [job.result for job in jobs if job.result is not None]
+    answers = [job.result for job in jobs if isinstance(job.result, Result)]
     assert [job.status for job in jobs] == [Status.SUCCEEDED] * 8
     assert len(answers) == 8
     return answers

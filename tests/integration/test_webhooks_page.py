@@ -122,5 +122,6 @@ def test_the_page_does_what_it_says(tmp_path: Path, models_dir: Path, capfd: pyt
                     assert done.returncode == 0, done.stderr
                     assert '"code"' not in done.stdout, done.stdout
             names["segue"].close()
-            assert {line.split()[0] for line in told(out)} >= {"job.succeeded", "batch.completed"}
+            both = {"job.succeeded", "batch.completed"}
+            wait_for(lambda: {line.split()[0] for line in told(out)} >= both, "a webhook of each kind")
     assert "dead ones are sent again" in capfd.readouterr().out

@@ -20,6 +20,7 @@ from rq.registry import FailedJobRegistry, StartedJobRegistry
 from artifacts.model import Model
 from producer import codec, fallback, keys, results
 from producer.jobs import Status
+from producer.schema import Result
 from tests.jobs import enqueue, finished, submit
 from tests.services import stop, wait_for, worker
 
@@ -44,7 +45,7 @@ def test_a_song_of_the_catalogue_gives_its_neighbours(connection: redis.Redis, d
     track = demo_model.track(100)
     found = finished(connection, submit(connection, seeds=[{"track_id": track["track_id"]}], limit=7))
     assert found.status is Status.SUCCEEDED
-    assert found.result
+    assert isinstance(found.result, Result)
     result = found.result
     assert (result.strategy, result.degraded, result.model) == ("catalogue", False, demo_model.manifest.version)
     assert [t.rank for t in result.tracks] == [1, 2, 3, 4, 5, 6, 7]
@@ -73,7 +74,7 @@ def test_a_song_by_its_name_is_the_same_as_by_its_id(connection: redis.Redis, de
 @pytest.mark.usefixtures("a_worker")
 def test_an_unknown_song_gives_popular_tracks_and_says_so(connection: redis.Redis) -> None:
     found = finished(connection, submit(connection, seeds=[{"name": "(((no such song***"}], limit=5))
-    assert found.result
+    assert isinstance(found.result, Result)
     assert (found.result.strategy, found.result.degraded) == ("popular", True)
     assert [t.track_id for t in found.result.tracks] == [
         t.track_id for t in fallback.popular(connection, None, 5).tracks
@@ -111,7 +112,7 @@ def test_a_misspelt_song_is_found_and_says_how_sure_it_is(connection: redis.Redi
     row = next(r for r in range(len(demo_model)) if len(demo_model.name[r]) > 15 and demo_model.name[r].isascii())
     name, artist = demo_model.name[row], demo_model.artists_of(row)[0]
     found = finished(connection, submit(connection, seeds=[{"name": name[:5] + name[6:], "artist": artist}])).result
-    assert found
+    assert isinstance(found, Result)
     assert (found.strategy, found.degraded) == ("fuzzy", False)
     assert found.seeds[0].name == name
     assert 0.7 < found.seeds[0].match < 1

@@ -43,7 +43,7 @@ def _worker(
 def answer(connection: redis.Redis, name: str, artist: str | None = None) -> Result:
     seed = {"name": name} | ({"artist": artist} if artist else {})
     result = finished(connection, submit(connection, seeds=[seed], limit=5)).result
-    assert result
+    assert isinstance(result, Result)
     return result
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from artifacts.cells import cell_arrays, order_rows
 from artifacts.features import DEFAULT_WEIGHTS, SCORE
 from artifacts.filters import Mask
+from artifacts.map import map_arrays
 from artifacts.model import Found, Model
 from artifacts.nametables import build as build_names
 from artifacts.score import AVOID, ScoreQuery, query
@@ -202,8 +203,9 @@ def points_model(
         **{"stat_square": (boxed.astype(np.float64) ** 2).mean(axis=1), "stat_genre": vectors[group].mean(axis=0)},
         **{"stat_covariance": np.cov(boxed[:d].astype(np.float64), bias=True)},
         **build_names([("", [])] * n, np.zeros(n, np.int16)),
+        **{"popular_row": id_row, **map_arrays(np.full((2, n), np.nan), id_row)},
     }
-    about: dict[str, Any] = {"source": {}, "coverage": {}, "metrics": {}, "notice": None}
+    about: dict[str, Any] = {"source": {}, "coverage": {}, "quantiles": {}, "metrics": {}, "notice": None}
     about |= {"songs": n, "artists": 0, "clusters": 1, "tracks": n}
     built = Built(arrays, {}, {"genres": tuple(f"genre {i}" for i in range(labels)), **about})
     return builders.model_of(built), BruteForce(arrays, labels)

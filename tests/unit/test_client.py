@@ -112,6 +112,8 @@ CALLS: list[tuple[str, tuple[Any, ...], Any, str]] = [
     ("genres", (), {"genres": []}, "GET /v1/genres"),
     ("model", (), {"tracks": 3}, "GET /v1/model"),
     ("track", ("t1",), {"track_id": "t1"}, "GET /v1/tracks/t1"),
+    ("map", (), {"labels": []}, "GET /v1/map"),
+    ("tracks_on_map", ((0, 0.25, 0.5, 1),), {"count": 0}, "GET /v1/map/tracks?box=0%2C0.25%2C0.5%2C1&limit=200"),
     ("batch_status", ("b1",), batch(), "GET /v1/batches/b1"),
     ("cancel_batch", (batch(),), batch("canceled"), "POST /v1/batches/b1/cancel"),
 ]
@@ -133,10 +135,12 @@ def test_calls_that_unwrap_their_answer(ask: Asker, fake: FakeSegue) -> None:
     assert ask("count", {"genres": ["rock"]}) == 7
     fake.will(Reply(body=b"\x81\xa1a\x01"))
     assert ask("result_as", "j1", "application/msgpack") == b"\x81\xa1a\x01"
+    assert ask("map_picture") == b"\x81\xa1a\x01"
     assert fake.lines == [
         "GET /v1/tracks?q=boh%C3%A9m&limit=5",
         "POST /v1/tracks/count",
         "GET /v1/jobs/j1/result",
+        "GET /v1/map.png",
     ]
     assert fake.asked[1].json == {"filters": {"genres": ["rock"]}}
     assert fake.asked[2].headers["Accept"] == "application/msgpack"

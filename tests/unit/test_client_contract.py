@@ -14,9 +14,11 @@ import pytest
 
 import api.client as segue
 import settings
-from api import webhook_shapes
-from api.client import AsyncClient, Client, shapes
-from producer import jobs, public, schema
+from api import batches, webhook_shapes
+from api import map as map_api
+from api.client import AsyncClient, Client, catalogue_shapes, job_shapes, playlist_shapes, shapes
+from producer import charts, jobs, public, schema
+from producer.playlists import shapes as playlists
 from tests.fakes.segue_server import job, result, says, serving
 
 
@@ -39,7 +41,7 @@ def test_both_clients_have_the_same_calls_and_explain_them() -> None:
 
 def test_the_page_names_every_call_and_every_error() -> None:
     pages = settings.ROOT / "docs" / "howto"
-    page = "".join((pages / name).read_text(encoding="utf-8") for name in ("client.md", "webhooks.md"))
+    page = "".join((pages / name).read_text(encoding="utf-8") for name in ("client.md", "playlists.md", "webhooks.md"))
     calls = {name for name in dir(Client) if not name.startswith("_")} - {"close", "job", "batch_status"}
     assert {name for name in calls if f"segue.{name}(" not in page} == set()
     errors = {name for name in segue.__all__ if getattr(segue, name) in _errors(segue.SegueError)}
@@ -60,28 +62,44 @@ def test_errors_can_be_sent_to_another_process() -> None:
 SHAPES = [
     (shapes.Features, schema.Features),
     (shapes.Seed, schema.Seed),
-    (shapes.Filters, schema.Filters),
-    (shapes.Track, schema.Track),
+    (catalogue_shapes.Filters, schema.Filters),
+    (catalogue_shapes.Track, schema.Track),
     (shapes.RankedTrack, schema.RankedTrack),
     (shapes.Reason, schema.Reason),
     (shapes.Alternative, schema.Alternative),
     (shapes.SeedMatch, schema.SeedMatch),
     (shapes.Attempt, schema.Attempt),
     (shapes.Result, schema.Result),
-    (shapes.Failure, jobs.JobError),
-    (shapes.Job, jobs.Job),
-    (shapes.Counts, jobs.BatchCounts),
-    (shapes.Batch, jobs.Batch),
-    (shapes.Webhook, webhook_shapes.WantedWebhook),
-    (shapes.Endpoint, webhook_shapes.WebhookEndpoint),
-    (shapes.NewEndpoint, webhook_shapes.WebhookEndpointWithSecret),
-    (shapes.Try, webhook_shapes.WebhookTry),
-    (shapes.Delivery, webhook_shapes.WebhookDelivery),
-    (shapes.WholeDelivery, webhook_shapes.WholeWebhookDelivery),
-    (shapes.PopularList, public.PopularList),
-    (shapes.GenreCount, public.GenreCount),
-    (shapes.GenreList, public.GenreList),
-    (shapes.ModelInfo, public.ModelInfo),
+    (job_shapes.Failure, jobs.JobError),
+    (job_shapes.Job, jobs.Job),
+    (job_shapes.Counts, jobs.BatchCounts),
+    (job_shapes.Batch, jobs.Batch),
+    (job_shapes.Webhook, webhook_shapes.WantedWebhook),
+    (job_shapes.Endpoint, webhook_shapes.WebhookEndpoint),
+    (job_shapes.NewEndpoint, webhook_shapes.WebhookEndpointWithSecret),
+    (job_shapes.Try, webhook_shapes.WebhookTry),
+    (job_shapes.Delivery, webhook_shapes.WebhookDelivery),
+    (job_shapes.WholeDelivery, webhook_shapes.WholeWebhookDelivery),
+    (job_shapes.Progress, jobs.Progress),
+    (playlist_shapes.Length, playlists.Length),
+    (playlist_shapes.TransitionPart, playlists.TransitionPart),
+    (playlist_shapes.Transition, playlists.Transition),
+    (playlist_shapes.PlaylistTrack, playlists.PlaylistTrack),
+    (playlist_shapes.Playlist, playlists.Playlist),
+    (playlist_shapes.Misfit, playlists.Misfit),
+    (playlist_shapes.Clash, playlists.Clash),
+    (playlist_shapes.Bridge, playlists.Bridge),
+    (playlist_shapes.Diagnosis, playlists.Diagnosis),
+    (catalogue_shapes.PopularList, public.PopularList),
+    (catalogue_shapes.GenreCount, public.GenreCount),
+    (catalogue_shapes.GenreList, public.GenreList),
+    (catalogue_shapes.ModelInfo, public.ModelInfo),
+    (catalogue_shapes.Sound, schema.Sound),
+    (catalogue_shapes.TrackDetail, schema.TrackDetail),
+    (catalogue_shapes.Map, charts.MapInfo),
+    (catalogue_shapes.MapAxis, charts.MapAxis),
+    (catalogue_shapes.MapLabel, charts.MapLabel),
+    (catalogue_shapes.TracksOnMap, map_api.TracksOnMap),
 ]
 
 
@@ -91,7 +109,12 @@ def test_the_shapes_are_the_services(ours: Any, theirs: Any) -> None:
 
 
 def test_options_are_the_services() -> None:
-    assert set(get_type_hints(shapes.Options)) | {"seeds"} == set(schema.Query.model_fields) | {"deadline_s"}
+    assert set(get_type_hints(shapes.Options)) | {"seeds"} == set(schema.Query.model_fields)
+    options = set(get_type_hints(playlist_shapes.PlaylistOptions))
+    assert options | {"seeds"} == set(playlists.PlaylistQuery.model_fields)
+    assert set(get_type_hints(playlist_shapes.DoctorOptions)) | {"playlist"} == set(playlists.DoctorQuery.model_fields)
+    assert set(get_type_hints(shapes.Item)) == set(batches.Item.model_fields)
+    assert set(get_type_hints(playlist_shapes.PlaylistItem)) == set(batches.PlaylistItem.model_fields)
 
 
 def test_the_client_works_wherever_it_is_copied_to(tmp_path: Path) -> None:

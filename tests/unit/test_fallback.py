@@ -68,6 +68,18 @@ def test_it_is_what_a_worker_takes_for_popular(answer: Answerer, model: Model) -
         assert answer(**query | more).strategy == degraded.strategy
 
 
+def test_what_the_lists_do_not_tell_is_dropped_and_said(answer: Answerer) -> None:
+    plain = answer(limit=5)
+    mood = answer(limit=5, filters={"energy": [0.9, 1], "loudness": [-9, 0], "explicit": True})
+    assert ids(mood) == ids(plain)
+    assert mood.warnings == [
+        *plain.warnings,
+        "filters/energy was dropped: the popular lists do not tell how tracks sound",
+        "filters/loudness was dropped: the popular lists do not tell how tracks sound",
+        "filters/explicit was dropped: the popular lists do not tell which tracks are explicit",
+    ]
+
+
 BETWEEN = {"year": (1955, 2015), "popularity": (0, 100), "tempo": (60, 190), "duration_ms": (100_000, 380_000)}
 
 

@@ -28,7 +28,7 @@ ROOMS = {
 """The arrows: room → rooms that it may import. `settings` and `telemetry` are for all, mostly for entry points."""
 
 LIBRARIES = {
-    "producer": {"msgpack", "pydantic", "redis", "rq"},
+    "producer": {"msgpack", "pydantic", "redis", "requests", "rq", "spotipy", "typer", "urllib3"},
     "artifacts": {"numpy", "rapidfuzz"},
     "api": {
         "flask",
@@ -44,10 +44,13 @@ LIBRARIES = {
     "worker": {"numpy", "pydantic", "redis", "requests", "rq", "spotipy", "urllib3"},
     "training": {"matplotlib", "numpy", "pandas", "pyarrow", "rich", "scipy", "sklearn", "threadpoolctl"},
 }
-ENTRY_POINTS = {"__main__.py", "app.py", "dataset.py", "__init__.py", "recommend.py", "webhooks.py"}
+ENTRY_POINTS = {"__main__.py", "app.py", "dataset.py", "__init__.py", "pushing.py", "recommend.py", "webhooks.py"}
 LONGEST_MODULE = 350
 CLIENT = ROOT / "api" / "client"
 """A folder that works wherever it is copied to, so its modules name each other relative to it."""
+COMMAND_LINE = ROOT / "producer" / "cli"
+"""The producer's command line: it alone may import these, beside what its room may, and nobody imports it."""
+COMMAND_LINE_MAY = {"api", "redis_server", "rich", "settings", "typer"}
 
 
 def modules(room: str) -> list[Path]:
@@ -74,7 +77,7 @@ def imported(path: Path) -> Iterator[str]:
 def test_rooms_import_only_along_the_arrows(room: str) -> None:
     ours = {path.stem for path in ROOT.glob("*.py")} | set(ROOMS) | {"tests", "bench"}
     for path in modules(room):
-        allowed = ROOMS[room] | {room}
+        allowed = ROOMS[room] | {room} | (COMMAND_LINE_MAY if path.is_relative_to(COMMAND_LINE) else set())
         if path.name in ENTRY_POINTS:
             allowed |= {"settings", "telemetry"}
         assert set(imported(path)) & ours <= allowed, path
@@ -84,7 +87,18 @@ def test_rooms_import_only_along_the_arrows(room: str) -> None:
 def test_rooms_import_only_their_libraries(room: str) -> None:
     ours = {path.stem for path in ROOT.glob("*.py")} | set(ROOMS)
     for path in modules(room):
-        assert set(imported(path)) - ours - sys.stdlib_module_names <= LIBRARIES[room], path
+        allowed = LIBRARIES[room] | (COMMAND_LINE_MAY if path.is_relative_to(COMMAND_LINE) else set())
+        assert set(imported(path)) - ours - sys.stdlib_module_names <= allowed, path
+
+
+def test_the_command_line_asks_over_http_as_everybody_does_and_nobody_needs_it() -> None:
+    main = ROOT / "producer" / "__main__.py"
+    for path in code():
+        text = path.read_text(encoding="utf-8")
+        if path.is_relative_to(COMMAND_LINE):
+            assert not re.search(r"^\s*(?:from|import) api(?!\.client|  *import client\b)", text, re.M), path
+        elif path != main:
+            assert "producer.cli" not in text, path
 
 
 def test_the_client_needs_httpx2_and_nothing_else() -> None:
@@ -95,8 +109,9 @@ def test_the_client_needs_httpx2_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("entry", "must_not_load"),
     [
-        ("api.app, api.__main__", {"numpy", "pandas", "sklearn", "artifacts", "worker", "httpx2"}),
-        ("worker.__main__, worker.recommend", {"pandas", "sklearn", "scipy", "flask", "training"}),
+        ("api.app, api.__main__", {"numpy", "pandas", "sklearn", "artifacts", "worker", "httpx2", "rich", "typer"}),
+        ("worker.__main__, worker.recommend", {"pandas", "sklearn", "scipy", "flask", "training", "rich", "typer"}),
+        ("producer.cli.app", {"numpy", "artifacts", "flask", "httpx2", "training", "worker"}),
         (
             "worker.__main__, worker.webhooks",
             {"numpy", "pandas", "sklearn", "scipy", "flask", "training", "artifacts", "requests", "spotipy", "urllib3"},

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from artifacts.features import DEFAULT_WEIGHTS
+from artifacts.features import DEFAULT_WEIGHTS, SOUND
 from artifacts.model import Model
+from producer.schema import Sound, TrackDetail
 from tests import builders
-from tests.builders import GROUP_SIZE, GROUPS, HOMES, LANTERNS, PROLIFIC, group_id, special_id
+from tests.builders import GROUP_SIZE, GROUPS, HOMES, LANTERNS, PROLIFIC, group_id, group_sound, special_id
 from tests.unit.scoring import BruteForce, Request, check, crowd, random_request
 from training.build import Built, popular_lists
 
@@ -192,8 +193,29 @@ def test_a_track_with_everything_known(model: Model) -> None:
         **{"track_id": group_id(3, 1), "name": "Song 1 of Group 3", "artists": ["Band 03-1"], "genres": ["genre-03"]},
         **{"year": 1990, "popularity": 43, "key": 4, "mode": 1, "duration_ms": 150_001, "tempo": 166.2},
         **{"cluster": int(model.cluster[row_of(model, group_id(3, 1))])},
-        **{"spotify_url": f"https://open.spotify.com/track/{group_id(3, 1)}"},
+        **{"spotify_url": f"https://open.spotify.com/track/{group_id(3, 1)}", "at": [0.1155, 0.9259]},
     }
+
+
+def test_tracks_are_shown_together_as_alone(model: Model) -> None:
+    rows = [row_of(model, special_id(name)) for name in ("nothing", "genres", "kanji", "noartist", "home1", "nosound")]
+    assert model.tracks(rows) == [model.track(row) for row in rows]
+    assert model.tracks([]) == []
+
+
+def test_a_track_in_detail(model: Model) -> None:
+    row = row_of(model, group_id(3, 1))
+    detail = TrackDetail.model_validate(model.track_detail(row))
+    assert detail.model_dump(exclude={"features", "percentiles"}) == model.track(row)
+    sound = group_sound(3, 1)
+    for name in SOUND:
+        assert getattr(detail.features, name) == pytest.approx(sound[name], abs=0.008 if name == "loudness" else 6e-4)
+        column = model.arrays["sound"][SOUND.index(name)].astype(float)
+        known, value = column[~np.isnan(column)], column[row]
+        share = ((known < value).mean() + (known <= value).mean()) / 2
+        assert getattr(detail.percentiles, name) == pytest.approx(share, abs=0.011)
+    unknown = TrackDetail.model_validate(model.track_detail(row_of(model, special_id("nosound"))))
+    assert unknown.features == unknown.percentiles == Sound()
 
 
 def test_a_track_with_nothing_known(model: Model) -> None:

@@ -49,13 +49,15 @@ def test_what_is_published_is_what_is_read(published: Published, built: Built) -
     assert len(files.popular(None, 7).tracks) == 7
     assert [genre.model_dump() for genre in files.genres().genres] == built.public["genres"]
     assert files.popular_lists() == (info, built.public["popular"])
+    assert files.map_info().model_dump(exclude={"model", "notice", "warnings"}) == built.public["map"]
+    assert files.map_picture() == (published[1], built.public["map.png"])
     with pytest.raises(NotFound, match="no genre 'no such'"):
         files.popular("no such", 5)
 
 
 def test_the_page_names_the_files_and_the_rules(published: Published) -> None:
     page = (ROOT / "docs/reference/models.md").read_text(encoding="utf-8")
-    named = re.findall(r"^\| `public/(\w+)\.json` \|", page, re.M)
+    named = re.findall(r"^\| `public/(.+?)(?:\.json)?` \|", page, re.M)
     assert set(named) == store.manifest_of(*published).public.keys()
     assert f"(now {FORMAT})" in page
     assert public._VERSION_NAME.pattern == store._VERSION_NAME.pattern
@@ -88,6 +90,8 @@ DAMAGES = {
     "no hashes": forget_hashes,
     "hash": damage("public/popular.json", '{"": []}'),
     "no genres": damage("public/genres.json"),
+    "no map": damage("public/map.json"),
+    "another picture": damage("public/map.png", "no picture"),
     "pointer": damage("../CURRENT", "../../etc"),
     "pointer, no text": lambda directory: (directory / "../CURRENT").write_bytes(b"\xff\xfe"),
     "pointer, folder": lambda directory: ((directory / "../CURRENT").unlink(), (directory / "../CURRENT").mkdir()),
@@ -112,7 +116,7 @@ def test_what_is_damaged_is_not_shown_and_said_once(
 @pytest.mark.parametrize("change", [{"version": "20200101T000000-00000000"}, {"tracks": "many"}, {"colour": "red"}])
 def test_a_file_that_says_something_else_is_not_shown(own: Published, change: dict[str, str]) -> None:
     path = own[0] / own[1] / "public" / "model.json"
-    digest = store._write_json(path, json.loads(path.read_bytes()) | change)
+    digest = store._write_public(path, json.loads(path.read_bytes()) | change)
     manifest = own[0] / own[1] / "manifest.json"
     fields = json.loads(manifest.read_bytes())
     fields["public"]["model"] = digest

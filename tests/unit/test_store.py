@@ -25,7 +25,7 @@ from training.build import Built
 ROOT = Path(__file__).parents[2]
 ABOUT: dict[str, Any] = {
     **{"source": builders.SOURCE, "tracks": 3, "songs": 3, "artists": 1, "genres": ["rock"], "clusters": 1},
-    **{"coverage": {}, "metrics": {"explained_variance": 0.92}, "notice": None},
+    **{"coverage": {}, "quantiles": {}, "metrics": {"explained_variance": 0.92}, "notice": None},
 }
 ARRAYS = {
     "numbers": np.arange(12, dtype=np.float32).reshape(3, 4),
@@ -333,17 +333,17 @@ def test_the_same_data_train_the_same_model(built: Built, published: tuple[Path,
     assert len(first.files) == len(built.arrays) > 30
 
 
-def test_a_version_is_plain_arrays_and_json(published: tuple[Path, str]) -> None:
+def test_a_version_is_plain_arrays_json_and_a_picture(published: tuple[Path, str]) -> None:
     directory = published[0] / published[1]
     files = [path for path in directory.rglob("*") if path.is_file()]
-    assert {path.suffix for path in files} == {".npy", ".json"}
+    assert {path.suffix for path in files} == {".npy", ".json", ".png"}
     for path in files:
         if path.suffix == ".npy":
             assert not np.load(path, allow_pickle=False).dtype.hasobject
-        else:
+        elif path.suffix == ".json":
             json.loads(path.read_text(encoding="utf-8"))
-    shown = {path.stem for path in files if path.parent.name == "public"}
-    assert shown == {"model", "popular", "genres"} == store.manifest_of(*published).public.keys()
+    shown = {path.name.removesuffix(".json") for path in files if path.parent.name == "public"}
+    assert shown == {"model", "popular", "genres", "map", "map.png"} == store.manifest_of(*published).public.keys()
 
 
 def altered(built: Built, name: str, change: Callable[[Any], Any]) -> Built:
