@@ -29,6 +29,7 @@ from tests.services import Service, wait_for
 
 OUTSIDE = {
     ("/", "get"),
+    ("/page/{name}", "get"),
     ("/docs", "get"),
     ("/docs/{name}", "get"),
     ("/openapi.json", "get"),

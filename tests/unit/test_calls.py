@@ -47,7 +47,7 @@ def test_any_bytes_are_refused_or_a_call(data: bytes) -> None:
 @given(values | calls)
 def test_any_message_is_refused_or_a_call(message: Any) -> None:
     packed = codec.FORMAT + msgpack.packb(message)
-    assert read(packed) == read(zlib.compress(packed))
+    assert msgpack.packb(read(packed)) == msgpack.packb(read(zlib.compress(packed)))  # not ==, for the sake of NaN
 
 
 @given(st.sampled_from(list(FUNCTIONS)), values)
