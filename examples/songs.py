@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from api.client import Client, Item, Seed
+from producer import files
 from producer.playlists import reading, writing
 
 MOST_ITEMS = 10_000
@@ -50,9 +50,5 @@ def write(path: Path, answer: Mapping[str, Any], title: str) -> None:
 
 def replace(path: Path, text: str) -> None:
     """Put a text in a file's place, so that a crash leaves the old one or the new."""
-    beside = path.with_name(path.name + ".part")
-    with beside.open("w", encoding="utf-8", newline="") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    with files.whole(path, lasting=True) as file:
+        file.write(text.encode())

@@ -21,6 +21,19 @@ def track_id_of(text: str) -> str:
     return found[1] if found else text
 
 
+def camelot_place(key: int, mode: int) -> int:
+    """Return a key's place on the Camelot wheel, 0–23: its number less one, and 12 more for major (B).
+
+    key: pitch class, 0 = C; mode: 1 major, 0 minor. A fifth up is a step on; 8B is C major, 8A its relative minor, A.
+    """
+    return (7 * (key if mode else key + 3) + 7) % 12 + (12 if mode else 0)
+
+
+def camelot_name(place: int) -> str:
+    """Return a place on the wheel as DJs write it: 8A, 11B."""
+    return f"{place % 12 + 1}{'B' if place >= 12 else 'A'}"
+
+
 def plain(name: str) -> str:
     """Return a title or an artist's name as it is compared without an index: no case, accents or punctuation.
 

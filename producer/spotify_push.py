@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from producer import files
 from producer.spotify_account import (
     BLOCK,
     MOST_SONGS,
@@ -122,13 +122,9 @@ def read_state(path: Path, wish: Wish) -> State | None:
 
 def write_state(path: Path, state: State) -> None:
     """Keep how far it has come, so that a crash leaves the old or the new. Raises: BadState."""
-    beside = path.with_name(path.name + ".part")
     try:
-        with beside.open("w", encoding="utf-8") as file:
-            json.dump(asdict(state), file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+        with files.whole(path, lasting=True) as file:
+            file.write(json.dumps(asdict(state), indent=1).encode())
     except OSError as error:
         raise BadState(f"cannot write {path} ({error.strerror}); push keeps there how far it has come") from error
 

@@ -27,6 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--contract-cases", type=int, default=60, help="of each kind, of tests/integration/test_contract.py"
     )
+    parser.addoption("--webhooks", type=int, default=800, help="of tests/integration/test_webhooks.py; in full: 5000")
     parser.addoption("--chaos-jobs", type=int, default=1500, help="of tests/e2e/test_chaos.py; its full form: 10000")
     parser.addoption("--batch-rows", type=int, default=400, help="of test_batch_run.py's kills; its full form: 10000")
 

@@ -111,9 +111,9 @@ def _written(model: Model, rows: Rows, tracks: Tracks, steps: Sequence[Transitio
             energy=None if np.isnan(energy) else round(energy, 4),
             given=True,
             transition=steps[place - 1] if place else None,
-            **model.track(row),
+            **track,
         )
-        for place, (row, energy) in enumerate(zip(rows.tolist(), tracks.energy.tolist(), strict=True))
+        for place, (track, energy) in enumerate(zip(model.tracks(rows), tracks.energy.tolist(), strict=True))
     ]
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from artifacts.model import Model
-from producer.playlists.shapes import MAX_TRACKS, Playlist, PlaylistQuery, PlaylistTrack, Transition
+from producer.playlists.shapes import MAX_TRACKS, Playlist, PlaylistQuery, PlaylistTrack
 from producer.songs import WINDOW
 from worker import arcs, candidates, journey, lengths, sequence, strategies, transitions
 from worker.candidates import DEFAULT_ORDER, Picked, Sought, Wish, WrongField
@@ -265,35 +266,34 @@ def _written(model: Model, query: PlaylistQuery, sought: Sought, draft: Draft) -
         flow=round(sum(step.score for step in steps) / len(steps), 4) if steps else None,
         arc=draft.arc,
         tracks=[
-            _track(model, query, draft, place, found.get(row), energy, None if place == 0 else steps[place - 1], scored)
-            for place, (row, energy) in enumerate(zip(draft.order, tracks.energy.tolist(), strict=True))
+            PlaylistTrack(
+                rank=place + 1,
+                energy=None if math.isnan(energy) else round(energy, 4),
+                given=row in draft.given,
+                transition=steps[place - 1] if place else None,
+                **_likeness(model, query, draft.picked, found.get(row), scored),
+                **shown,
+            )
+            for place, (row, energy, shown) in enumerate(
+                zip(draft.order, tracks.energy.tolist(), model.tracks(rows), strict=True)
+            )
         ],
         warnings=warnings,
         notice=model.manifest.notice,
     )
 
 
-def _track(
-    model: Model,
-    query: PlaylistQuery,
-    draft: Draft,
-    place: int,
-    found: Candidate | None,
-    energy: float,
-    step: Transition | None,
-    scored: bool,
-) -> PlaylistTrack:
-    row, picked = draft.order[place], draft.picked
+def _likeness(
+    model: Model, query: PlaylistQuery, picked: Picked, found: Candidate | None, scored: bool
+) -> dict[str, Any]:
+    """Return what a track's answer says of its likeness. found: None for a song that was given."""
+    if found is None:
+        return {"score": None}
     reasons = []
-    if query.explain and picked.request is not None and found is not None:
+    if query.explain and picked.request is not None:
         reasons = candidates.reasons(model, picked.request(found), found)
-    return PlaylistTrack(
-        rank=place + 1,
-        score=round(found.score, 4) if scored and found is not None else None,
-        closer_than=None if found is None else candidates.closer_than(picked, found),
-        reasons=reasons,
-        energy=None if math.isnan(energy) else round(energy, 4),
-        given=row in draft.given,
-        transition=step,
-        **model.track(row),
-    )
+    return {
+        "score": round(found.score, 4) if scored else None,
+        "closer_than": candidates.closer_than(picked, found),
+        "reasons": reasons,
+    }

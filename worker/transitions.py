@@ -14,6 +14,7 @@ import numpy.typing as npt
 from artifacts import features
 from artifacts.model import UNKNOWN, Model, Rows
 from producer.playlists.shapes import Part, Transition, TransitionPart
+from producer.songs import camelot_name, camelot_place
 
 F64 = npt.NDArray[np.float64]
 Places = npt.NDArray[np.intp]
@@ -44,17 +45,13 @@ UNKNOWN_COST = 0.5
 instead, it would make songs of which little is known fit everywhere: paths were full of them."""
 
 NO_KEY = 24
+_PLACES = np.array([[camelot_place(key, mode) for mode in (0, 1)] for key in range(12)], np.intp)
 
 
 def camelot(key: npt.NDArray[np.integer], mode: npt.NDArray[np.integer]) -> npt.NDArray[np.intp]:
-    """Return places on the Camelot wheel: its number less one, and 12 more for major (B); NO_KEY: unknown.
-
-    key: pitch class, 0 = C; mode: 1 major, 0 minor; UNKNOWN: not known. A fifth up is a step on; 8B is C major, and
-    8A its relative minor, A.
-    """
-    number = ((key + np.where(mode == 1, 0, 3)) * 7 + 7) % 12
+    """Return places on the Camelot wheel, as `camelot_place` has them; NO_KEY: key or mode is UNKNOWN."""
     known = (key != UNKNOWN) & (mode != UNKNOWN)
-    return np.where(known, number + 12 * (mode == 1), NO_KEY).astype(np.intp)
+    return np.where(known, _PLACES[np.where(known, key, 0), np.where(known, mode, 0)], NO_KEY)
 
 
 def _key_costs() -> F64:
@@ -211,11 +208,6 @@ def _tempo_words(before: float, after: float) -> str:
     if abs(abs(octaves) - 1) / TEMPO_JUMP + OTHER_TIME < min(1.0, abs(octaves) / TEMPO_JUMP):
         words += ", double time" if octaves > 0 else ", half time"
     return words
-
-
-def camelot_name(place: int) -> str:
-    """Return a place on the wheel as DJs write it: 8A, 11B."""
-    return f"{place % 12 + 1}{'B' if place >= 12 else 'A'}"
 
 
 _MOVES = {

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
+from producer import files
 from producer.cli.asked import STDIN
 from producer.cli.errors import Wrong
 from producer.cli.journal import Journal, as_line
@@ -53,17 +54,8 @@ def whole(path: Path, lasting: bool = False) -> Iterator[IO[bytes]]:
             with path.open("wb") as file:
                 yield file
             return
-        place = path.resolve()
-        aside = place.parent / f".{place.name[:100]}.partial"
-        try:
-            with aside.open("wb") as file:
-                yield file
-                if lasting:
-                    file.flush()
-                    os.fsync(file.fileno())
-            aside.replace(place)
-        finally:
-            aside.unlink(missing_ok=True)
+        with files.whole(path.resolve(), lasting) as file:
+            yield file
     except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
         raise Wrong(f"{path}: {getattr(error, 'strerror', None) or error}") from error
 

@@ -15,6 +15,7 @@ import typer
 
 import settings
 from producer.cli.errors import INTERRUPTED, NO_SERVICE, OK, SOME_FAILED, USAGE
+from producer.cli.show import clean
 from producer.playlists import reading
 from producer.playlists.documents import OURS
 from producer.spotify_account import BLOCK, MOST_SONGS, Account, AccountError, LoginNeeded
@@ -203,4 +204,4 @@ def _sentence(text: str) -> str:
 
 def _say(text: str) -> None:
     """Tell the one who pushes. A title must not steer the terminal."""
-    typer.echo("".join(c if c.isprintable() or c == "\n" else " " for c in text), err=True)
+    typer.echo("\n".join(clean(line) for line in text.split("\n")), err=True)

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from producer.cli.service import Fields, State
+from producer.songs import camelot_name, camelot_place
 
 _SAY_EVERY_S = 10.0
 _BEFORE_SURE = 0.95
@@ -186,8 +187,7 @@ def camelot(key: int | None, mode: int | None) -> str:
     """Return a key by its place on the Camelot wheel, such as 8A for A minor; empty: unknown."""
     if key is None or mode is None:
         return ""
-    place = (8 + 7 * (key if mode else key + 3)) % 12 or 12
-    return f"{place}{'B' if mode else 'A'}"
+    return camelot_name(camelot_place(key, mode))
 
 
 def _near(track: Fields) -> Sequence[str]:

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -25,26 +25,12 @@ from tests.services import Answer, Client, Service, answering, wait_for
 BATCHES = "/v1/batches"
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Iterator[Service]:
-    with services.service(tmp_path_factory.mktemp("batches"), models_dir) as service:
-        yield service
-
-
 @pytest.fixture
 def idle(service: Service) -> Service:
     """The service without a worker, and nothing in Redis."""
     with service.connection() as connection:
         connection.flushall()
     return service
-
-
-@pytest.fixture
-def busy(idle: Service) -> Iterator[Service]:
-    """The service with a worker."""
-    with idle.worker():
-        wait_for(idle.is_ready, "a worker")
-        yield idle
 
 
 @pytest.fixture(scope="module")

@@ -3,28 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
-import pytest
 from playwright.sync_api import Browser, expect
 
-from tests import services
-from tests.integration.browsing import chromium, opened
+from tests.integration.browsing import opened
 from tests.services import Service
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Iterator[Service]:
-    with services.service(tmp_path_factory.mktemp("page"), models_dir) as service:
-        yield service
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 def test_the_policy_allows_no_inline_script_and_no_other_host(service: Service) -> None:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -20,12 +19,6 @@ from tests.integration.test_jobs_http import problem
 from tests.services import Answer, Client, Service
 
 QUERY = json.dumps({"seeds": [{"name": "A song"}]}).encode()
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Iterator[Service]:
-    with services.service(tmp_path_factory.mktemp("hostile"), models_dir) as service:
-        yield service
 
 
 @pytest.fixture

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import msgpack
@@ -19,32 +17,6 @@ from tests import services
 from tests.services import Answer, Client, Service, wait_for
 
 SUBMIT = "/v1/recommendations"
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Iterator[Service]:
-    with services.service(tmp_path_factory.mktemp("jobs"), models_dir) as service:
-        yield service
-
-
-@pytest.fixture(scope="module")
-def told(service: Service) -> dict[str, Any]:
-    return service.told()
-
-
-@pytest.fixture
-def idle(service: Service, told: dict[str, Any]) -> Service:
-    """The service without a worker, its queue empty; it knows the model."""
-    service.tell(told)
-    return service
-
-
-@pytest.fixture
-def busy(idle: Service) -> Iterator[Service]:
-    """The service with a worker."""
-    with idle.worker():
-        wait_for(idle.is_ready, "a worker")
-        yield idle
 
 
 @pytest.fixture(scope="module")

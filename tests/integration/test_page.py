@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from artifacts import features
 from artifacts.model import Model
 from tests import builders, services
-from tests.integration.browsing import Watched, chromium, opened
+from tests.integration.browsing import Watched, opened
 from tests.services import Service, wait_for
 from training.__main__ import main as train
 
@@ -28,12 +28,6 @@ def service(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Itera
     with services.service(tmp_path_factory.mktemp("page"), models_dir) as service, service.worker():
         wait_for(service.is_ready, "a worker")
         yield service
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

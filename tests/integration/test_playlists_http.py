@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import msgpack
@@ -25,32 +24,6 @@ from tests.integration.test_jobs_http import problem
 from tests.services import Service, answering, wait_for
 
 PLAYLISTS, DOCTOR, BATCHES = "/v1/playlists", "/v1/playlists/doctor", "/v1/batches"
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Iterator[Service]:
-    with services.service(tmp_path_factory.mktemp("playlists"), models_dir) as service:
-        yield service
-
-
-@pytest.fixture(scope="module")
-def told(service: Service) -> dict[str, Any]:
-    return service.told()
-
-
-@pytest.fixture
-def idle(service: Service, told: dict[str, Any]) -> Service:
-    """The service without a worker, its queue empty; it knows the model."""
-    service.tell(told)
-    return service
-
-
-@pytest.fixture
-def busy(idle: Service) -> Iterator[Service]:
-    """The service with a worker."""
-    with idle.worker():
-        wait_for(idle.is_ready, "a worker")
-        yield idle
 
 
 @pytest.fixture

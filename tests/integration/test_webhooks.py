@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import time
@@ -23,9 +22,6 @@ from tests.fakes.receiver import Receiver, Reply, dead, receiving
 from tests.quick_webhooks import REGISTERED_S, SINGLE_S, TRY_S
 from tests.services import stop, wait_for
 from tests.webhooks import CALLER, POLICY, delivering, end, of, over
-
-MANY = int(os.environ.get("SEGUE_TEST_WEBHOOKS", "800"))
-"""How many webhooks go out while processes are killed."""
 
 
 @pytest.fixture
@@ -242,8 +238,9 @@ def test_the_process_that_is_delivered_starts_and_leaves(
 
 
 def test_whatever_is_killed_all_arrive_and_none_twice_under_two_ids(
-    redis_url: str, connection: redis.Redis, workers: Workers, tmp_path: Path
+    redis_url: str, connection: redis.Redis, workers: Workers, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
+    many = request.config.getoption("--webhooks")
     with ExitStack() as stack:
         receivers = [stack.enter_context(receiving(f"127.0.4.{n}")) for n in range(1, 9)]
         for receiver in receivers:
@@ -251,10 +248,10 @@ def test_whatever_is_killed_all_arrive_and_none_twice_under_two_ids(
         processes = [_start(stack, redis_url, tmp_path / f"{n}.log") for n in range(2)]
         workers.start(2, quick=True)
         jobs = set()
-        for n in range(MANY):
+        for n in range(many):
             hook = Webhook(receivers[n % len(receivers)].url())
             jobs.add(bare.submit(connection, "echo", caller=CALLER, webhook=hook, deadline_s=600))
-            if n % (MANY // 4) == MANY // 8:
+            if n % (many // 4) == many // 8:
                 bare.kill(workers.alive[0])
                 workers.start(1, quick=True, wait=False)
                 processes[0].kill()
@@ -263,13 +260,13 @@ def test_whatever_is_killed_all_arrive_and_none_twice_under_two_ids(
         def told() -> Counter[str]:
             return Counter(got.json["data"]["id"] for receiver in receivers for got in receiver.got)
 
-        wait_for(lambda: told().keys() >= jobs, f"all of {MANY} webhooks", 60 + MANY / 20)
+        wait_for(lambda: told().keys() >= jobs, f"all of {many} webhooks", 60 + many / 20)
         ids = {(got.json["data"]["id"], got.id) for receiver in receivers for got in receiver.got}
-        assert len(ids) == MANY  # each job under one id, however often it came
+        assert len(ids) == many  # each job under one id, however often it came
         assert told().keys() == jobs
         owner = deliveries.owner_of(CALLER)
         wait_for(
-            lambda: len(deliveries.page(connection, owner, state="delivered", limit=10**5)[0]) == MANY,
+            lambda: len(deliveries.page(connection, owner, state="delivered", limit=10**5)[0]) == many,
             "all of them to be handed in",
             30,
         )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
-from collections.abc import Iterator
 from contextlib import aclosing, closing
 from email.utils import formatdate
 from time import time
@@ -17,44 +15,8 @@ from hypothesis import strategies as st
 import api.client as segue
 from api.client import AsyncClient, Client
 from api.client.asking import FIRST_PAUSE_S, MOST_PAUSE_S, pause_s
-from tests.fakes.segue_server import FakeSegue, Reply, batch, job, lines, problem, result, says, serving
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[FakeSegue]:
-    with serving() as fake:
-        yield fake
-
-
-@pytest.fixture
-def fake(server: FakeSegue) -> FakeSegue:
-    server.asked.clear()
-    return server
-
-
-class Asker:
-    """Makes a call with a client of its kind, which it closes; of a feed it returns all."""
-
-    def __init__(self, kind: str, address: str) -> None:
-        self.kind, self.address = kind, address
-
-    def __call__(self, name: str, *args: Any, client: dict[str, Any] | None = None, **options: Any) -> Any:
-        made = {"base_url": self.address, "timeout_s": 2.0, **(client or {})}
-        if self.kind == "asyncio":
-            return asyncio.run(self._awaited(name, made, *args, **options))
-        with Client(**made) as blocking:
-            got = getattr(blocking, name)(*args, **options)
-            return list(got) if isinstance(got, Iterator) else got
-
-    async def _awaited(self, name: str, made: dict[str, Any], *args: Any, **options: Any) -> Any:
-        async with AsyncClient(**made) as client:
-            got = getattr(client, name)(*args, **options)
-            return await got if inspect.iscoroutine(got) else [item async for item in got]
-
-
-@pytest.fixture(params=["blocking", "asyncio"])
-def ask(request: pytest.FixtureRequest, fake: FakeSegue) -> Asker:
-    return Asker(request.param, fake.address)
+from tests.fakes.segue_server import FakeSegue, Reply, batch, job, lines, problem, result, says
+from tests.unit.calling import Asker
 
 
 def test_a_recommendation_is_one_request_when_it_is_done_in_time(ask: Asker, fake: FakeSegue) -> None:

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 import api.client as segue
-from tests.fakes.segue_server import FakeSegue, Reply, batch, job, playlist, problem, result, says, serving
-from tests.unit.test_client import Asker
+from tests.fakes.segue_server import FakeSegue, Reply, batch, job, playlist, problem, result, says
+from tests.unit.calling import Asker
 
 SPOTIFY = "spotify:track:4u7EnebtmKWzUH433cf5Qv"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[FakeSegue]:
-    with serving() as fake:
-        yield fake
-
-
-@pytest.fixture(params=["blocking", "asyncio"])
-def ask(request: pytest.FixtureRequest, server: FakeSegue) -> Asker:
-    server.asked.clear()
-    return Asker(request.param, server.address)
 
 
 def test_a_playlist_is_one_request_when_it_is_done_in_time(ask: Asker, server: FakeSegue) -> None:

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,8 @@ import api.client as segue
 import settings
 from api.client import BadWebhook, verify_webhook
 from producer import webhooks
-from tests.fakes.segue_server import FakeSegue, Reply, batch, job, says, serving
-from tests.unit.test_client import Asker
+from tests.fakes.segue_server import FakeSegue, Reply, batch, job, says
+from tests.unit.calling import Asker
 
 BODY = webhooks.body("job.succeeded", "2026-11-22T00:00:00Z", {"id": "j", "metadata": {"who": "Søren"}})
 SECRET, OTHER = webhooks.make_secret(), webhooks.make_secret()
@@ -29,23 +28,6 @@ NOW = int(time.time())
 
 def headers(*secrets: str, at: int = NOW) -> dict[str, str]:
     return webhooks.headers(secrets or (SECRET,), "msg_1", at, BODY)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[FakeSegue]:
-    with serving() as fake:
-        yield fake
-
-
-@pytest.fixture
-def fake(server: FakeSegue) -> FakeSegue:
-    server.asked.clear()
-    return server
-
-
-@pytest.fixture(params=["blocking", "asyncio"])
-def ask(request: pytest.FixtureRequest, fake: FakeSegue) -> Asker:
-    return Asker(request.param, fake.address)
 
 
 def test_what_is_signed_is_read() -> None:

@@ -16,22 +16,10 @@ from producer.public import ModelInfo, PopularLists
 from producer.schema import Query, Result
 from tests import builders
 from tests.builders import special_id
-from training.build import Built
 from worker.pipeline import recommend
 
 REASON = "deadline passed after 30 s"
 Answerer = Callable[..., Result]
-
-
-@pytest.fixture(scope="session")
-def lists(built: Built) -> PopularLists:
-    lists: PopularLists = built.public["popular"]
-    return lists
-
-
-@pytest.fixture(scope="session")
-def info(model: Model) -> ModelInfo:
-    return ModelInfo.model_validate(model.manifest.describe())
 
 
 @pytest.fixture(scope="session")

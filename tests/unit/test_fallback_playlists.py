@@ -9,25 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from artifacts.model import Model
 from producer import codec, fallback, keys, overdue
 from producer.playlists.shapes import Playlist, PlaylistQuery
 from producer.public import ModelInfo, PopularLists
-from training.build import Built
 
 REASON = "deadline passed after 30 s"
 Maker = Callable[..., Playlist]
-
-
-@pytest.fixture(scope="session")
-def lists(built: Built) -> PopularLists:
-    lists: PopularLists = built.public["popular"]
-    return lists
-
-
-@pytest.fixture(scope="session")
-def info(model: Model) -> ModelInfo:
-    return ModelInfo.model_validate(model.manifest.describe())
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from artifacts.model import Model
+from producer.songs import camelot_name
 from tests.builders import group_id, model_of, songs, train
 from worker import transitions
-from worker.transitions import KEY_COSTS, NO_KEY, Tracks, camelot, camelot_name, tempo_costs
+from worker.transitions import KEY_COSTS, NO_KEY, Tracks, camelot, tempo_costs
 
 WHEEL = {
     **{"C": "8B", "G": "9B", "D": "10B", "A": "11B", "E": "12B", "B": "1B"},

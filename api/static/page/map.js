@@ -6,7 +6,11 @@ import { h, quietly, the } from "./dom.js";
 import { artistsOf, nameOf } from "./words.js";
 
 const MOST_ZOOM = 4096;
+/** From this zoom on songs are drawn, and from that one on with their names instead of the clusters'. */
+const CLOSE = 4;
 const NEAR = 14;
+/** Songs in the list below. */
+const LISTED = 60;
 
 /** light(id): point at a song elsewhere; add(track): take it to start from; viewed(view): another part is in view. */
 export function createMap({ light, add, viewed }) {
@@ -162,11 +166,10 @@ export function createMap({ light, add, viewed }) {
     const half = 0.5 / view.zoom;
     const box = [view.x - half, view.y - half, view.x + half, view.y + half].map((v) => Math.min(1, Math.max(0, v)).toFixed(5));
     try {
-      const seen = await ask(`/v1/map/tracks?box=${box.join(",")}&limit=${view.zoom >= 4 ? 400 : 60}`, { signal: asking.signal });
-      near = seen.tracks.filter((track) => track.at);
-      if (view.zoom < 4) near = near.slice(0, 0);
+      const seen = await ask(`/v1/map/tracks?box=${box.join(",")}&limit=${view.zoom < CLOSE ? LISTED : 400}`, { signal: asking.signal });
+      near = view.zoom < CLOSE ? [] : seen.tracks.filter((track) => track.at);
       summary.textContent = `Songs in view: ${seen.count.toLocaleString("en")}, the best known first`;
-      inside.replaceChildren(...seen.tracks.slice(0, 60).map((track) => h("li", {}, h("button", {
+      inside.replaceChildren(...seen.tracks.slice(0, LISTED).map((track) => h("li", {}, h("button", {
         type: "button", onclick: () => add(track), onfocus: () => show(track), onpointerenter: () => show(track),
       }, `${track.name} – ${artistsOf(track)}`))));
       draw();
