@@ -155,10 +155,10 @@ class Lexicon:
         found: npt.NDArray[np.int32] = rows[once[:k]]
         return found
 
-    def candidates(self, text: str, most: int, inside: bool = False) -> Ints:
+    def candidates(self, text: str, most: int, inside: bool = False, begun: bool = False) -> Ints:
         """Return up to `most` numbers of names that share trigrams with `text`, the likeliest first.
 
-        inside: names that are a part of `text` rather than all of it.
+        inside: names that are a part of `text` rather than all of it; begun: those of which `text` is a part.
         """
         if not text:
             return np.zeros(0, np.intp)
@@ -178,7 +178,10 @@ class Lexicon:
         near = shared >= max(1.0, shared.max() * _NEAR_BEST)
         numbers, shared = postings[begins[near]], shared[near]
         length = self._grams[numbers].astype(np.float64)
-        likeness = shared**2 / length if inside else shared / (length + len(order))
+        if begun:
+            likeness = shared.astype(np.float64)
+        else:
+            likeness = shared**2 / length if inside else shared / (length + len(order))
         if len(numbers) > most:
             some = np.sort(np.argpartition(-likeness, most)[:most])
             numbers, likeness = numbers[some], likeness[some]

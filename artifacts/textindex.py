@@ -127,6 +127,15 @@ class TextIndex:
         """Return the most popular rows whose title or artist begins with `prefix`: see artifacts/typeahead.py."""
         return typeahead.complete(self._tables, prefix, limit)
 
+    def complete_nearly(self, prefix: str, limit: int = 10) -> list[int]:
+        """Return rows that a misspelt `prefix` may become: those that begin nearly so, then those that are like it."""
+        begun = typeahead.nearly(self._tables, prefix, limit)
+        return begun + [hit.row for hit in self.search(prefix, limit=limit) if hit.score >= _NOT_UNLIKE]
+
+    def each_song_once(self, rows: Sequence[int], limit: int) -> list[int]:
+        """Return the first `limit` of these rows that differ in core title or first artist: versions are one song."""
+        return typeahead.each_song_once(self._tables, rows, limit)
+
     def _both(self, title: str, artist: str) -> Found:
         """Find a title and an artist, in their fields or swapped."""
         readings = ((1.0, title, artist), (OTHER_FIELDS, artist, title))

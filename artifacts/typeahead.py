@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import numpy.typing as npt
+from rapidfuzz.distance import OSA
+from rapidfuzz.process import cdist
 
 from artifacts.names import artist_form, normalise
 from artifacts.nametables import NameTables, Rows
 
 _MOST_ROWS = 1000
 _MOST_WORDS = 8
+_MOST_NEAR = 200
+"""Names that are compared with a misspelt start, of all that share trigrams with it."""
+_LONG = 8
 
 
 def complete(tables: NameTables, prefix: str, limit: int) -> list[int]:
@@ -28,10 +36,33 @@ def complete(tables: NameTables, prefix: str, limit: int) -> list[int]:
     for k in (4 * limit, 40 * limit):
         lists = [names.best_rows(start, stop, k) for names, (start, stop) in slices if start < stop]
         ranks = np.unique(tables.rank[np.concatenate([np.zeros(0, np.int32), *lists, *joined])])
-        chosen = _each_song_once(tables, tables.by_rank[ranks], limit)
+        chosen = each_song_once(tables, tables.by_rank[ranks].tolist(), limit)
         if len(chosen) == limit or all(len(rows) < k for rows in lists):
             break
     return chosen
+
+
+def nearly(tables: NameTables, prefix: str, limit: int) -> list[int]:
+    """Return up to `limit` rows whose title or artist begins with a misspelt `prefix`, the least misspelt first.
+
+    One edit may be in it, from _LONG characters on two; then the most popular come first.
+    """
+    found: dict[int, int] = {}
+    for names, typed in ((tables.titles, normalise(prefix)), (tables.artists, artist_form(prefix))):
+        numbers = names.candidates(typed, _MOST_NEAR, begun=True).tolist()
+        edits = _edits_at_the_start(typed, [names[number] for number in numbers])
+        for number, edit in zip(numbers, edits.tolist(), strict=True):
+            if edit <= 1 + (len(typed) >= _LONG):
+                for row in names.best_rows(number, number + 1, limit).tolist():
+                    found[row] = min(edit, found.get(row, edit))
+    return sorted(found, key=lambda row: (found[row], int(tables.rank[row])))[:limit]
+
+
+def _edits_at_the_start(typed: str, names: Sequence[str]) -> npt.NDArray[np.int32]:
+    """Return how many edits `typed` is from the start of each name, int32 (len(names),)."""
+    starts = [[name[: len(typed) + more] for name in names] for more in (-1, 0, 1)]
+    edits: npt.NDArray[np.int32] = np.min([cdist([typed], start, scorer=OSA.distance)[0] for start in starts], axis=0)
+    return edits
 
 
 def _splits(typed: str) -> list[tuple[str, str]]:
@@ -55,10 +86,10 @@ def _both_started(tables: NameTables, whole: str, start: str) -> list[Rows]:
     return result
 
 
-def _each_song_once(tables: NameTables, rows: Rows, limit: int) -> list[int]:
+def each_song_once(tables: NameTables, rows: Sequence[int], limit: int) -> list[int]:
     """Return the first `limit` rows that differ in core title or first artist."""
     songs: dict[tuple[int, int], int] = {}
-    for row in rows.tolist():
+    for row in rows:
         songs.setdefault((int(tables.core[row]), next(iter(tables.credits(row)), -1)), row)
         if len(songs) == limit:
             break

@@ -31,9 +31,8 @@ Task = Callable[[dict[str, Any]], dict[str, Any]]
 MAX_TYPED = 200
 """Characters of a type-ahead that are looked at."""
 
-_FEW, _WORTH_SEARCHING, _NEARLY = 3, 4, 0.5
-"""A type-ahead that finds fewer tracks than _FEW is looked up as a misspelt name, too: from so many characters on, and
-down to this likeness, because the end of the name may not be typed yet."""
+_FEW, _WORTH_SEARCHING = 3, 4
+"""A type-ahead that finds fewer tracks than _FEW is looked up as a misspelt name, too: from so many characters on."""
 
 
 def _refused_kindly(task: Task) -> Task:
@@ -125,8 +124,7 @@ def complete(payload: dict[str, Any]) -> dict[str, Any]:
     typed, limit = str(payload["q"])[:MAX_TYPED], min(max(int(payload["limit"]), 1), MAX_POPULAR)
     rows = model.names.complete(typed, limit)
     if len(rows) < min(_FEW, limit) and len(typed) >= _WORTH_SEARCHING:
-        near = (hit.row for hit in model.names.search(typed, limit=limit) if hit.score >= _NEARLY)
-        rows += [row for row in near if row not in rows][: limit - len(rows)]
+        rows = model.names.each_song_once(rows + model.names.complete_nearly(typed, limit), limit)
     return {"ok": {"tracks": model.tracks(rows)}}
 
 

@@ -74,6 +74,14 @@ def busy(idle: Service) -> Iterator[Service]:
 
 
 @pytest.fixture(scope="module")
+def staffed(service: Service) -> Iterator[Service]:
+    """The service with a worker that stays for the whole module."""
+    with service.worker():
+        wait_for(service.is_ready, "a worker")
+        yield service
+
+
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """The machine's Chromium."""
     with chromium() as browser:

@@ -229,6 +229,41 @@ def test_type_ahead_ranks_by_popularity_and_names_a_song_once(index: TextIndex) 
     assert index.complete("") == index.complete("  ") == []
 
 
+@pytest.mark.parametrize(
+    ("typed", "row"),
+    [
+        ("hrbour li", 1),  # a letter left out, the title not at its end
+        ("paepr lant", 3),  # two swapped
+        ("harbuor lihgts", 1),  # two edits, from eight letters on
+        ("glas orch", 4),
+        ("nadia bernn", 3),  # an artist
+    ],
+)
+def test_type_ahead_finds_a_misspelt_start(index: TextIndex, typed: str, row: int) -> None:
+    assert index.complete(typed) == []
+    assert row in index.complete_nearly(typed)[:3]
+
+
+def test_type_ahead_takes_no_other_name_for_a_misspelt_one(index: TextIndex) -> None:
+    for typed in ("", " ", "zq", "hxrxour", "qwvbnm kjhgf"):
+        assert index.complete_nearly(typed) == []
+    assert len(index.complete_nearly("paepr", limit=1)) <= 2
+
+
+def test_versions_of_a_song_are_one_song() -> None:
+    index = index_of(
+        [
+            ("Paper Boats", ["Nadia"], 50),
+            ("Paper Boats - Remastered 2011", ["Nadia"], 70),
+            ("Paper Boats", ["Otto"], 90),
+            ("Paper Boats (Live)", ["Nadia", "Otto"], 10),
+        ]
+    )
+    assert index.each_song_once([3, 2, 1, 0], 10) == [3, 2]
+    assert index.each_song_once([1, 2, 0], 1) == [1]
+    assert index.each_song_once([], 3) == []
+
+
 def test_ties_go_to_the_first_row_whatever_the_hash_seed() -> None:
     """Defect 10: the first match depended on the order of a set."""
     songs = [("Same Name", [f"Artist {i}"], 50) for i in range(40)]

@@ -7,6 +7,13 @@ export class Problem extends Error {
   }
 }
 
+/** Problems that pass by themselves: what was asked may be asked again. */
+const PASSING = ["offline", "no-workers", "not-ready", "redis-unavailable", "queue-full", "rate-limited", "busy"];
+export const passes = (error) => PASSING.includes(error.code);
+
+/** The service says something at least every 15 s while a job runs; after three times that, nobody is there. */
+const SILENCE_MS = 45000;
+
 const KEY = "segue.key";
 let key = null;
 try {
@@ -31,7 +38,12 @@ async function send(path, { method = "GET", body, headers = {}, signal } = {}) {
   if (body !== undefined) all["Content-Type"] = "application/json";
   let response;
   try {
-    response = await fetch(path, { method, headers: all, signal, body: body === undefined ? undefined : JSON.stringify(body) });
+    response = await fetch(path, {
+      method,
+      headers: all,
+      signal,
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
   } catch (error) {
     throw cut(error);
   }
@@ -42,9 +54,12 @@ async function send(path, { method = "GET", body, headers = {}, signal } = {}) {
 /** What a request that got no answer, or only a part of one, means. */
 function cut(error) {
   if (error.name === "AbortError") return error;
-  return new Problem(navigator.onLine
-    ? "The service does not answer. It may be starting again; this page tries on by itself."
-    : "You are offline. What you see stays; new answers come when the connection is back.", { code: "offline" });
+  return new Problem(
+    navigator.onLine
+      ? "The service does not answer. It may be starting again; this page tries on by itself."
+      : "You are offline. What you see stays; new answers come when the connection is back.",
+    { code: "offline" },
+  );
 }
 
 async function problem(response) {
@@ -64,7 +79,13 @@ async function problem(response) {
     "redis-unavailable": "The service has lost its memory for a moment. This page tries on by itself.",
   };
   const text = words[told.code] || told.detail || `The service answered with status ${response.status}.`;
-  return new Problem(text, { code: told.code || "no-answer", status: response.status, fallback: told.fallback || null, retryS, detail: told.detail });
+  return new Problem(text, {
+    code: told.code || "no-answer",
+    status: response.status,
+    fallback: told.fallback || null,
+    retryS,
+    detail: told.detail,
+  });
 }
 
 /** Ask, and read the answer as JSON. */
@@ -75,12 +96,31 @@ export async function ask(path, how) {
 /** Ask, and read the answer as JSON Lines. */
 export async function lines(path, how) {
   const text = await (await send(path, how)).text();
-  return text.split("\n").filter(Boolean).map((line) => JSON.parse(line));
+  return text
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
 }
 
 /** Ask, and return the bytes with their type. */
 export async function fetched(path, how) {
   return (await send(path, how)).blob();
+}
+
+/** The next piece of a stream; silence for too long is an error, as a cut is. */
+async function heard(reader) {
+  let timer = 0;
+  const silence = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new TypeError("silent")), SILENCE_MS);
+  });
+  try {
+    return await Promise.race([reader.read(), silence]);
+  } catch (error) {
+    reader.cancel().catch(() => {});
+    throw cut(error);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Follow server-sent events: yields { event, data } until the service ends them. */
@@ -89,13 +129,17 @@ export async function* events(path, signal) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
   for (;;) {
-    const { value, done } = await reader.read().catch((error) => { throw cut(error); });
+    const { value, done } = await heard(reader);
     if (done) return;
     text += value;
     for (let end = text.indexOf("\n\n"); end >= 0; end = text.indexOf("\n\n")) {
       const lines = text.slice(0, end).split("\n");
       text = text.slice(end + 2);
-      const told = (name) => lines.filter((line) => line.startsWith(`${name}: `)).map((line) => line.slice(name.length + 2)).join("\n");
+      const told = (name) =>
+        lines
+          .filter((line) => line.startsWith(`${name}: `))
+          .map((line) => line.slice(name.length + 2))
+          .join("\n");
       if (told("data")) yield { event: told("event"), data: JSON.parse(told("data")) };
     }
   }

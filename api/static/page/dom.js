@@ -5,8 +5,23 @@ const SVG = "http://www.w3.org/2000/svg";
 /** The element with this id. */
 export const the = (id) => document.getElementById(id);
 
-/** Make an HTML element: attributes, `on…` listeners and properties in one object, then children. */
-export const h = (tag, about = {}, ...children) => fill(document.createElement(tag), about, children);
+/**
+ * Make an HTML element: its name, with classes after dots; then, where there are any, attributes, `on…` listeners and
+ * properties in one object; then children. What is null or false is left out.
+ */
+export function h(name, ...rest) {
+  const [tag, ...classes] = name.split(".");
+  const element = document.createElement(tag);
+  if (classes.length) element.className = classes.join(" ");
+  const about = isPlain(rest[0]) ? rest.shift() : {};
+  return fill(element, about, rest);
+}
+
+const isPlain = (value) =>
+  value !== null && typeof value === "object" && !Array.isArray(value) && !(value instanceof Node);
+
+/** A button that does something. */
+export const button = (text, onclick, about = {}) => h("button", { type: "button", onclick, ...about }, text);
 
 /** The same for SVG. */
 export const s = (tag, about = {}, ...children) => fill(document.createElementNS(SVG, tag), about, children);
@@ -16,10 +31,13 @@ function fill(element, about, children) {
     if (value === null || value === undefined || value === false) continue;
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (name === "value" || name === "checked" || name === "hidden") element[name] = value;
-    else if (name === "style") for (const [property, text] of Object.entries(value)) element.style.setProperty(property, text);
+    else if (name === "style")
+      for (const [property, text] of Object.entries(value)) element.style.setProperty(property, text);
     else element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(
+    ...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false),
+  );
   return element;
 }
 
@@ -42,19 +60,41 @@ export function toast(text, label = null, action = null) {
   const box = h("div", {}, h("span", {}, text));
   const gone = setTimeout(() => box.remove(), label ? 10000 : 4000);
   if (label) {
-    box.append(h("button", { type: "button", onclick: () => { clearTimeout(gone); box.remove(); action(); } }, label));
+    box.append(
+      h(
+        "button",
+        {
+          type: "button",
+          onclick: () => {
+            clearTimeout(gone);
+            box.remove();
+            action();
+          },
+        },
+        label,
+      ),
+    );
   }
   the("toasts").replaceChildren(box);
 }
 
 /** Open a dialog that closes by its button, by Escape, and by a click beside it. */
 export function dialog(title, ...content) {
-  const box = h("dialog", { "aria-label": title },
-    h("div", { class: "head" }, h("h2", {}, title),
-      h("button", { type: "button", class: "bordered", onclick: () => box.close() }, "Close")),
-    ...content);
+  const box = h(
+    "dialog",
+    { "aria-label": title },
+    h(
+      "div",
+      { class: "head" },
+      h("h2", {}, title),
+      h("button", { type: "button", class: "bordered", onclick: () => box.close() }, "Close"),
+    ),
+    ...content,
+  );
   box.addEventListener("close", () => box.remove());
-  box.addEventListener("click", (event) => { if (event.target === box) box.close(); });
+  box.addEventListener("click", (event) => {
+    if (event.target === box) box.close();
+  });
   document.body.append(box);
   box.showModal();
   return box;

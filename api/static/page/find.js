@@ -1,4 +1,4 @@
-// The box that finds songs: an ARIA combobox with a list of what may be meant while one types, and a place to paste into.
+// The box that finds songs: an ARIA combobox with a list of what may be meant while one types. One can paste into it.
 
 import { ask } from "./ask.js";
 import { h, quietly, the } from "./dom.js";
@@ -9,14 +9,21 @@ const MOST = 50;
 
 /** Make seeds of what was pasted or typed: links become ids, any other line a song by its name. */
 export function seedsOf(text) {
-  return text.split(/[\r\n]+/).map((line) => line.trim()).filter(Boolean).slice(0, MOST).map((line) => {
-    const link = LINK.exec(line);
-    return link ? { track_id: link[1], weight: 1 } : { name: line.replace(/^\d+[.)]\s+/, "").slice(0, 200), weight: 1 };
-  });
+  return text
+    .split(/[\r\n]+/)
+    .map((line) => line.trim())
+    .filter(Boolean)
+    .slice(0, MOST)
+    .map((line) => {
+      const link = LINK.exec(line);
+      return link
+        ? { track_id: link[1], weight: 1 }
+        : { name: line.replace(/^\d+[.)]\s+/, "").slice(0, 200), weight: 1 };
+    });
 }
 
-/** add: called with seeds to add. failed: called with a Problem of the type-ahead. */
-export function find(add, failed) {
+/** add(seeds); answered(): the type-ahead got an answer; failed(problem): it got none. */
+export function find(add, answered, failed) {
   const input = the("find");
   const list = the("found");
   let options = [];
@@ -50,16 +57,47 @@ export function find(add, failed) {
   const show = (typed, tracks) => {
     options = tracks.map((track) => ({ track }));
     options.push({ text: typed });
-    list.replaceChildren(...options.map((option, i) => h("li", {
-      id: `found-${i}`, role: "option", "aria-selected": "false",
-      onpointerdown: (event) => event.preventDefault(), onclick: () => take(option), onpointermove: () => { if (at !== i) mark(i); },
-    }, ...(option.track
-      ? [h("span", {}, h("span", {}, option.track.name), h("span", { class: "artist" }, artistsOf(option.track))), h("span", { class: "year" }, option.track.year ?? "")]
-      : [h("span", {}, h("span", {}, `“${typed}”`), h("span", { class: "artist" }, "as typed: the closest song there is"))]))));
+    list.replaceChildren(
+      ...options.map((option, i) =>
+        h(
+          "li",
+          {
+            id: `found-${i}`,
+            role: "option",
+            "aria-selected": "false",
+            onpointerdown: (event) => event.preventDefault(),
+            onclick: () => take(option),
+            onpointermove: () => {
+              if (at !== i) mark(i);
+            },
+          },
+          ...(option.track
+            ? [
+                h(
+                  "span",
+                  {},
+                  h("span", {}, option.track.name),
+                  h("span", { class: "artist" }, artistsOf(option.track)),
+                ),
+                h("span", { class: "year" }, option.track.year ?? ""),
+              ]
+            : [
+                h(
+                  "span",
+                  {},
+                  h("span", {}, `“${typed}”`),
+                  h("span", { class: "artist" }, "as typed: the closest song there is"),
+                ),
+              ]),
+        ),
+      ),
+    );
     list.hidden = false;
     input.setAttribute("aria-expanded", "true");
     mark(tracks.length ? 0 : -1);
-    the("found-said").textContent = tracks.length ? `${tracks.length} songs; arrow keys to choose` : "No song begins like this; Enter takes it as typed";
+    the("found-said").textContent = tracks.length
+      ? `${tracks.length} songs; arrow keys to choose`
+      : "No song begins like this; Enter takes it as typed";
   };
 
   const look = quietly(async () => {
@@ -72,6 +110,7 @@ export function find(add, failed) {
     asking = new AbortController();
     try {
       const { tracks } = await ask(`/v1/tracks?q=${encodeURIComponent(typed)}&limit=8`, { signal: asking.signal });
+      answered();
       if (input.value.trim() === typed) show(typed, tracks);
     } catch (error) {
       if (error.name !== "AbortError") failed(error);

@@ -8,7 +8,9 @@ const MOST = 200;
 function load() {
   try {
     const kept = JSON.parse(localStorage.getItem(KEY) || "[]");
-    return Array.isArray(kept) ? kept.filter((one) => one && typeof one.query === "string" && typeof one.name === "string") : [];
+    return Array.isArray(kept)
+      ? kept.filter((one) => one && typeof one.query === "string" && typeof one.name === "string")
+      : [];
   } catch {
     return [];
   }
@@ -30,17 +32,66 @@ export function remember(query, name) {
 /** Show it. go(query): called with what was chosen. */
 export function showHistory(go) {
   const list = h("ul", { class: "past" });
-  const search = h("input", { type: "search", "aria-label": "Search what you asked for", placeholder: "Search", oninput: () => show() });
+  const search = h("input", {
+    type: "search",
+    "aria-label": "Search what you asked for",
+    placeholder: "Search",
+    oninput: () => show(),
+  });
   const when = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
   const show = () => {
     const wanted = search.value.trim().toLowerCase();
     const all = load().filter((one) => one.name.toLowerCase().includes(wanted));
-    list.replaceChildren(...all.map((one) => h("li", {},
-      h("a", { href: `/${one.query}`, onclick: (event) => { event.preventDefault(); box.close(); go(one.query); } }, one.name),
-      h("span", { class: "small quiet" }, when.format(one.at)))));
-    if (!all.length) list.append(h("li", { class: "quiet" }, wanted ? "Nothing like that." : "Nothing yet. What you ask for is kept here, on this device only."));
+    list.replaceChildren(
+      ...all.map((one) =>
+        h(
+          "li",
+          {},
+          h(
+            "a",
+            {
+              href: `/${one.query}`,
+              onclick: (event) => {
+                event.preventDefault();
+                box.close();
+                go(one.query);
+              },
+            },
+            one.name,
+          ),
+          h("span", { class: "small quiet" }, when.format(one.at)),
+        ),
+      ),
+    );
+    if (!all.length)
+      list.append(
+        h(
+          "li",
+          { class: "quiet" },
+          wanted ? "Nothing like that." : "Nothing yet. What you ask for is kept here, on this device only.",
+        ),
+      );
   };
-  const box = dialog("What you asked for", search, list,
-    h("p", {}, h("button", { type: "button", class: "bordered", onclick: () => { save([]); show(); } }, "Clear all")));
+  const box = dialog(
+    "What you asked for",
+    search,
+    list,
+    h(
+      "p",
+      {},
+      h(
+        "button",
+        {
+          type: "button",
+          class: "bordered",
+          onclick: () => {
+            save([]);
+            show();
+          },
+        },
+        "Clear all",
+      ),
+    ),
+  );
   show();
 }

@@ -1,4 +1,4 @@
-// The accent's hue follows the songs: dark and calm is blue, bright and energetic is amber. Lightness and contrast stay.
+// The accent's hue follows the songs: dark and calm is blue, bright and energetic is amber. Its contrast stays.
 
 /** at: places on the map, [brightness, energy] each 0–1. */
 export function tint(places) {

@@ -1,28 +1,51 @@
 // The songs one starts from, as chips: how much each counts, and "less like this".
 
-import { h, the } from "./dom.js";
+import { button, h, the } from "./dom.js";
 import { artistsOf } from "./words.js";
 
 const STEPS = [1, 2, 4];
 
 /** What a seed is called. */
-export const seedName = (seed) => (seed.track ? `${seed.track.name} – ${artistsOf(seed.track)}` : seed.name || seed.track_id);
+export const seedName = (seed) =>
+  seed.track ? `${seed.track.name} – ${artistsOf(seed.track)}` : seed.called || seed.name || seed.track_id;
 
-/** change(i, seed or null): called with what is to stand in a seed's place. */
+/** What each chip was drawn from, so that one that stays the same is not taken from under a finger. */
+let drawn = [];
+
+/** change(i, patch): called with what is to be another at a seed; "earlier": a place earlier; null: it goes. */
 export function showSeeds(seeds, kind, change) {
-  the("seeds").replaceChildren(...seeds.map((seed, i) => {
-    const name = seedName(seed);
-    const against = seed.weight < 0;
-    const next = STEPS[(STEPS.indexOf(seed.weight) + 1) % STEPS.length];
-    return h("li", { class: against ? "against" : seed.lost ? "lost" : null },
-      h("span", { class: "song", title: name }, against ? `not like ${name}` : kind === "path" ? `${i + 1}. ${name}` : name),
-      !against && kind !== "path" && seeds.length > 1 && h("button", {
-        type: "button", "aria-label": `${name} counts ${seed.weight} times; count it ${next} times`, onclick: () => change(i, { ...seed, weight: next }),
-      }, `×${seed.weight}`),
-      kind === "path" && i > 0 && h("button", { type: "button", "aria-label": `Earlier: ${name}`, onclick: () => change(i, "earlier") }, "←"),
-      kind !== "path" && (against || seeds.filter((s) => s.weight > 0).length > 1) && h("button", {
-        type: "button", "aria-pressed": String(against), "aria-label": `Less like ${name}`, onclick: () => change(i, { ...seed, weight: against ? 1 : -1 }),
-      }, against ? "more" : "less"),
-      h("button", { type: "button", "aria-label": `Remove ${name}`, onclick: () => change(i, null) }, "×"));
-  }));
+  const isLed = kind === "path";
+  const canAvoid = !isLed && seeds.filter((seed) => seed.weight > 0).length > 1;
+  const all = seeds.map((seed) => [seedName(seed), seed.weight, Boolean(seed.lost), isLed, canAvoid, seeds.length > 1]);
+  const keys = all.map((about) => JSON.stringify(about));
+  const list = the("seeds");
+  while (list.children.length > seeds.length) list.lastChild.remove();
+  all.forEach((about, i) => {
+    if (keys[i] === drawn[i]) return;
+    const old = list.children[i];
+    if (old) old.replaceWith(chip(i, about, change));
+    else list.append(chip(i, about, change));
+  });
+  drawn = keys;
+}
+
+function chip(i, [name, weight, isLost, isLed, canAvoid, isOneOfMany], change) {
+  const isAgainst = weight < 0;
+  const next = STEPS[(STEPS.indexOf(weight) + 1) % STEPS.length];
+  const shown = isAgainst ? `not like ${name}` : isLed ? `${i + 1}. ${name}` : name;
+  const count = button(`×${weight}`, () => change(i, { weight: next }), {
+    "aria-label": `${name} counts ${weight} times; count it ${next} times`,
+  });
+  const less = button(isAgainst ? "more" : "less", () => change(i, { weight: isAgainst ? 1 : -1 }), {
+    "aria-pressed": String(isAgainst),
+    "aria-label": `Less like ${name}`,
+  });
+  return h(
+    isAgainst ? "li.against" : isLost ? "li.lost" : "li",
+    h("span.song", { title: name }, shown),
+    !isAgainst && !isLed && isOneOfMany && count,
+    isLed && i > 0 && button("←", () => change(i, "earlier"), { "aria-label": `Earlier: ${name}` }),
+    !isLed && (isAgainst || canAvoid) && less,
+    button("×", () => change(i, null), { "aria-label": `Remove ${name}` }),
+  );
 }

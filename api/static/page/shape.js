@@ -1,143 +1,300 @@
-// What shapes the answer: how many, what counts, which songs, in which order. What the model has no data for is not shown.
+// What shapes the answer: how many, in which order, which songs, what counts; nothing that the model has no data for.
 
 import { arcEditor } from "./arc.js";
 import { ask } from "./ask.js";
-import { h, quietly, rerender, the } from "./dom.js";
+import { button, h, quietly, rerender, the } from "./dom.js";
+import { between, slider } from "./sliders.js";
 import { filtersOf, fresh, MOODS, POPULARITY, WEIGHTS } from "./state.js";
 import { wheel } from "./wheel.js";
+import { count, percent } from "./words.js";
+
+const KINDS = { list: "List", each: "One each", playlist: "Playlist", path: "Path" };
+const LIMITS = [5, 10, 20, 50, 100];
+/** The units of a playlist's length: what they are called, the most, and how many at first. */
+const UNITS = { tracks: ["songs", 500, 30], minutes: ["minutes", 1440, 60] };
+const TEMPO = [50, 210];
 
 let open = false;
 let pointed = null;
+let drawn = null;
+
+// What is drawn anew under a hand that drags would slip from it: it waits until the hand lets go.
+let held = false;
+let late = null;
+const letGo = () => {
+  held = false;
+  late?.();
+  late = null;
+};
+addEventListener("pointerup", letGo);
+addEventListener("pointercancel", letGo);
+addEventListener("pointerdown", (event) => {
+  held = Boolean(event.target.closest("#shape :is(input[type=range], .arc)"));
+});
 
 /** Point at a song on the wheel. */
 export function lightKey(track, tracks) {
   pointed = track;
-  const old = the("wheel");
-  if (old) old.replaceChildren(wheel(tracks, pointed));
+  the("wheel")?.replaceChildren(wheel(tracks, pointed));
 }
 
-/** model: from /v1/model, or null; genres: their names; tracks: of the answer; change(patch). */
-export function showShape(state, model, genres, tracks, change) {
-  const has = (column) => !model || (model.coverage[column === "duration" ? "duration_ms" : column] ?? 1) > 0;
-  const ordered = ["playlist", "path"].includes(state.kind);
-  const panel = h("div", { class: "panel", id: "panel", hidden: !open },
-    ordered ? order(state, has, tracks, change) : null,
-    h("section", {}, h("h2", {}, "Which songs"), which(state, model, genres, has, change), h("p", { class: "small quiet", id: "passing", role: "status" })),
-    h("section", {}, h("h2", {}, "What counts"), counts(state, has, change)));
-  const toggle = h("button", {
-    type: "button", class: "bordered", "data-keep": "shape", "aria-expanded": String(open), "aria-controls": "panel",
-    onclick: () => { open = !open; panel.hidden = !open; toggle.setAttribute("aria-expanded", String(open)); if (open) tell(state, model); },
-  }, `Shape${changed(state) ? ` (${changed(state)})` : ""}`);
-  rerender(the("shape"), h("div", { class: "shape" },
-    h("div", { class: "bar" }, kinds(state, change), howMany(state, change), toggle,
-      h("button", { type: "button", "data-keep": "mix", onclick: () => change({ variation: state.variation + 1 }) }, "Another mix"),
-      changed(state) || state.variation ? h("button", { type: "button", "data-keep": "reset", onclick: () => change({ ...fresh(), seeds: state.seeds, kind: state.kind }) }, "Reset") : null),
-    panel));
+/**
+ * about: { model, genres }, of /v1/model and /v1/genres, model null while it is not known; answer: { tracks, arc } as
+ * they are on the page, arc null unless it is the answer to the state's; change(patch).
+ */
+export function showShape(state, about, answer, change) {
+  if (held) {
+    late = () => showShape(state, about, answer, change);
+    return;
+  }
+  const { model } = about;
+  const ordered = state.kind === "playlist" || state.kind === "path";
+  // What stays the same is not drawn anew: a click that has begun would be lost.
+  const shown = ordered && [answer.arc, answer.tracks.map((track) => track.track_id)];
+  const key = JSON.stringify([shapingOf(state), model?.version, about.genres.length, shown]);
+  if (key === drawn) return;
+  drawn = key;
+  const has = (column) => !model || (model.coverage[column] ?? 1) > 0;
+  const panel = h(
+    "div.panel",
+    { id: "panel", hidden: !open },
+    ordered && h("section", h("h2", "In which order"), order(state, has, answer, change)),
+    h(
+      "section",
+      h("h2", "Which songs"),
+      which(state, about, has, change),
+      h("p.small.quiet", { id: "passing", role: "status" }),
+    ),
+    h("section", h("h2", "What counts"), counts(state, has, change)),
+  );
+  const differs = changed(state);
+  const toggle = button(
+    differs ? `Shape (${differs})` : "Shape",
+    () => {
+      open = !open;
+      panel.hidden = !open;
+      toggle.setAttribute("aria-expanded", String(open));
+      if (open) tell(state, model);
+    },
+    { class: "bordered", "data-keep": "shape", "aria-expanded": String(open), "aria-controls": "panel" },
+  );
+  const mix = button("Another mix", () => change({ variation: state.variation + 1 }), { "data-keep": "mix" });
+  const reset = button("Reset", () => change({ ...shapingOf(fresh()), kind: state.kind, removed: [] }), {
+    "data-keep": "reset",
+  });
+  const bar = h(
+    "div.bar",
+    kinds(state, change),
+    ordered ? length(state, change) : limit(state, change),
+    toggle,
+    mix,
+    (differs > 0 || state.variation > 0) && reset,
+  );
+  rerender(the("shape"), h("div.shape", bar, panel));
   if (open) tell(state, model);
 }
+
+/** The part of a state that is shaped here. */
+const shapingOf = ({ seeds, view, removed, ...shaping }) => shaping;
 
 /** How many things differ from what is usual. */
 function changed(state) {
   const plain = fresh();
   const differs = (name) => JSON.stringify(state[name]) !== JSON.stringify(plain[name]);
-  return ["years", "tempo", "arc", "harmonic", "popularity", "diversity"].filter(differs).length + (state.genres.length ? 1 : 0) + Object.keys(state.moods).length + Object.keys(state.weights).length;
+  const single = ["years", "tempo", "genres", "arc", "harmonic", "popularity", "diversity"].filter(differs).length;
+  return single + Object.keys(state.moods).length + Object.keys(state.weights).length;
 }
 
 const tell = quietly(async (state, model) => {
   const said = the("passing");
   if (!said) return;
   try {
-    const { count, of } = await ask("/v1/tracks/count", { method: "POST", body: { filters: filtersOf({ ...state, removed: [] }, model?.quantiles) } });
-    said.textContent = count === of ? `All ${of.toLocaleString("en")} songs pass.` : `${count.toLocaleString("en")} of ${of.toLocaleString("en")} songs pass.`;
+    const filters = filtersOf({ ...state, removed: [] }, model?.quantiles);
+    const passing = await ask("/v1/tracks/count", { method: "POST", body: { filters } });
+    const all = count(passing.of, "song");
+    said.textContent =
+      passing.count === passing.of ? `All ${all} pass.` : `${passing.count.toLocaleString("en")} of ${all} pass.`;
   } catch (error) {
     said.textContent = error.code === "offline" ? "" : error.message;
   }
 }, 120);
 
 function kinds(state, change) {
-  const choices = { list: "List", each: "One each", playlist: "Playlist", path: "Path" };
-  return h("fieldset", { class: "kinds" }, h("legend", { class: "unseen" }, "What to make"),
-    Object.entries(choices).map(([kind, label]) => h("label", {},
-      h("input", { type: "radio", name: "kind", value: kind, checked: state.kind === kind, "data-keep": `kind-${kind}`, onchange: () => change({ kind }) }), h("span", {}, label))));
+  const choice = ([kind, label]) =>
+    h(
+      "label",
+      h("input", {
+        type: "radio",
+        name: "kind",
+        value: kind,
+        checked: state.kind === kind,
+        "data-keep": `kind-${kind}`,
+        onchange: () => change({ kind }),
+      }),
+      h("span", label),
+    );
+  return h("fieldset.kinds", h("legend.unseen", "What to make"), Object.entries(KINDS).map(choice));
 }
 
-function howMany(state, change) {
-  if (["list", "each"].includes(state.kind)) {
-    return h("label", { class: "plain" }, "Songs ", h("select", { "data-keep": "limit", onchange: (event) => change({ limit: Number(event.target.value) }) },
-      [...new Set([5, 10, 20, 50, 100, state.limit])].sort((a, b) => a - b).map((n) => h("option", { value: n, selected: n === state.limit }, n))));
-  }
+const options = (pairs, chosen) =>
+  pairs.map(([value, label]) => h("option", { value, selected: value === chosen }, label));
+
+function limit(state, change) {
+  const all = [...new Set([...LIMITS, state.limit])].sort((a, b) => a - b).map((n) => [n, n]);
+  const choose = (event) => change({ limit: Number(event.target.value) });
+  return h("label.plain", "Songs ", h("select", { "data-keep": "limit", onchange: choose }, options(all, state.limit)));
+}
+
+function length(state, change) {
   const unit = state.length.tracks ? "tracks" : "minutes";
-  return h("span", { class: "plain" }, h("label", {}, "Length ", h("input", {
-    type: "number", min: 2, max: unit === "tracks" ? 500 : 1440, value: state.length[unit], "data-keep": "length",
-    onchange: (event) => { const value = Math.round(Number(event.target.value)); if (value >= 1) change({ length: { [unit]: Math.min(value, unit === "tracks" ? 500 : 1440) } }); },
-  })), " ", h("label", {}, h("span", { class: "unseen" }, "Counted in"), h("select", { "data-keep": "unit", onchange: (event) => change({ length: event.target.value === "tracks" ? { tracks: 30 } : { minutes: 60 } }) },
-    [["tracks", "songs"], ["minutes", "minutes"]].map(([value, label]) => h("option", { value, selected: value === unit }, label)))));
-}
-
-function order(state, has, tracks, change) {
-  const energies = tracks.map((track) => track.energy).filter((energy) => energy !== null && energy !== undefined);
-  return h("section", {}, h("h2", {}, "In which order"),
-    state.kind === "playlist" && has("energy") ? arcEditor(state, energies, (arc) => change({ arc })) : null,
-    has("key") ? h("label", { class: "small" }, h("input", { type: "checkbox", checked: state.harmonic, "data-keep": "harmonic", onchange: (event) => change({ harmonic: event.target.checked }) }), " Let keys and tempos of neighbours fit") : null,
-    has("key") ? h("div", { id: "wheel" }, wheel(tracks, pointed)) : null);
-}
-
-function slider(label, value, least, most, step, told, keep, done) {
-  const output = h("output", {}, told(value));
-  return h("label", { class: "field" }, h("span", {}, label), h("input", {
-    type: "range", min: least, max: most, step, value, "data-keep": keep, "aria-valuetext": told(value),
-    oninput: (event) => { output.textContent = told(Number(event.target.value)); event.target.setAttribute("aria-valuetext", output.textContent); },
-    onchange: (event) => done(Number(event.target.value)),
-  }), output);
-}
-
-function between(label, both, least, most, ends, keep, done) {
-  const [from, to] = both || [least, most];
-  const output = h("output", {}, both ? `${from}–${to}` : "any");
-  const inputs = [from, to].map((value, i) => h("input", {
-    type: "range", min: least, max: most, step: 1, value, "data-keep": `${keep}-${i}`, "aria-label": `${label}, ${i ? "at most" : "at least"}${ends ? ` (${ends[0]} to ${ends[1]})` : ""}`,
-    oninput: () => { output.textContent = read().join("–"); },
-    onchange: () => { const now = read(); done(now[0] <= least && now[1] >= most ? null : now); },
-  }));
-  const read = () => {
-    const values = inputs.map((input) => Number(input.value));
-    return [Math.min(...values), Math.max(...values)];
+  const [, most] = UNITS[unit];
+  const set = (event) => {
+    const value = Math.round(Number(event.target.value));
+    if (value >= 1) change({ length: { [unit]: Math.min(value, most) } });
   };
-  return h("div", { class: "field two", role: "group", "aria-label": label }, h("span", { title: ends ? `${ends[0]} to ${ends[1]}` : null }, label), inputs, output);
+  const input = h("input", {
+    type: "number",
+    min: 2,
+    max: most,
+    value: state.length[unit],
+    "data-keep": "length",
+    onchange: set,
+  });
+  const turn = ({ target: { value } }) => change({ length: { [value]: UNITS[value][2] } });
+  const units = options(
+    Object.entries(UNITS).map(([value, [label]]) => [value, label]),
+    unit,
+  );
+  return h(
+    "span.plain",
+    h("label", "Length ", input),
+    " ",
+    h("label", h("span.unseen", "Counted in"), h("select", { "data-keep": "unit", onchange: turn }, units)),
+  );
 }
 
-function which(state, model, genres, has, change) {
-  const quantiles = model?.quantiles || {};
-  const [first, last] = quantiles.year ? [quantiles.year[0], quantiles.year[100]] : [1950, new Date().getFullYear()];
-  const moods = Object.entries(MOODS).filter(([mood]) => has(mood) && quantiles[mood]).map(([mood, [label, low, high]]) => between(label, state.moods[mood], 0, 100, [low, high], mood, (both) => {
-    const next = { ...state.moods };
-    if (both) next[mood] = both;
-    else delete next[mood];
-    change({ moods: next });
-  }));
+function order(state, has, { tracks, arc: wanted }, change) {
+  const energies = tracks.map((track) => track.energy).filter(Number.isFinite);
+  const check = h("input", {
+    type: "checkbox",
+    checked: state.harmonic,
+    "data-keep": "harmonic",
+    onchange: (event) => change({ harmonic: event.target.checked }),
+  });
   return [
-    has("year") ? between("Years", state.years, first, last, null, "years", (years) => change({ years })) : null,
-    has("tempo") ? between("Tempo", state.tempo, 50, 210, ["slow", "fast"], "tempo", (tempo) => change({ tempo })) : null,
-    moods,
-    has("genre") && genres.length ? h("div", {}, h("label", { class: "field" }, h("span", {}, "Genres"), h("select", {
-      "data-keep": "genre", onchange: (event) => { if (event.target.value && !state.genres.includes(event.target.value)) change({ genres: [...state.genres, event.target.value] }); },
-    }, h("option", { value: "" }, state.genres.length ? "and …" : "any"), genres.map((genre) => h("option", { value: genre }, genre))), h("output")),
-    state.genres.length ? h("div", { class: "genres" }, state.genres.map((genre) => h("button", { type: "button", "aria-label": `Remove genre ${genre}`, onclick: () => change({ genres: state.genres.filter((one) => one !== genre) }) }, `${genre} ×`))) : null) : null,
+    state.kind === "playlist" && has("energy") && arcEditor(state.arc, wanted, energies, (arc) => change({ arc })),
+    has("key") && h("label.small", check, " Let keys and tempos of neighbours fit"),
+    has("key") && h("div", { id: "wheel" }, wheel(tracks, pointed)),
   ];
+}
+
+/** The same with one thing set; null: taken away. */
+function put(all, name, value) {
+  return Object.fromEntries(Object.entries({ ...all, [name]: value }).filter(([, one]) => one !== null));
+}
+
+function which(state, { model, genres }, has, change) {
+  const { year, ...quantiles } = model?.quantiles || {};
+  const moods = Object.entries(MOODS)
+    .filter(([mood]) => has(mood) && quantiles[mood])
+    .map(([mood, [label, ...ends]]) => {
+      const done = (both) => change({ moods: put(state.moods, mood, both) });
+      return between(label, { both: state.moods[mood], least: 0, most: 100, ends, keep: mood, done });
+    });
+  return [
+    has("year") &&
+      year &&
+      between("Years", {
+        both: state.years,
+        least: year[0],
+        most: year[100],
+        ends: null,
+        keep: "years",
+        done: (years) => change({ years }),
+      }),
+    has("tempo") &&
+      between("Tempo", {
+        both: state.tempo,
+        least: TEMPO[0],
+        most: TEMPO[1],
+        ends: ["slow", "fast"],
+        keep: "tempo",
+        done: (tempo) => change({ tempo }),
+      }),
+    moods,
+    has("genre") && genres.length > 0 && ofGenres(state.genres, genres, (some) => change({ genres: some })),
+  ];
+}
+
+function ofGenres(chosen, genres, done) {
+  const said = h("output", chosen.length ? "" : "any");
+  const add = ({ target }) => {
+    const genre = target.value.trim().toLowerCase();
+    if (genres.includes(genre) && !chosen.includes(genre)) done([...chosen, genre]);
+    else said.textContent = !genre || chosen.includes(genre) ? "" : "no such";
+  };
+  const input = h("input", { type: "text", list: "genres", autocomplete: "off", "data-keep": "genre", onchange: add });
+  const all = h(
+    "datalist",
+    { id: "genres" },
+    options(
+      genres.map((genre) => [genre, genre]),
+      null,
+    ),
+  );
+  const remove = (genre) => {
+    const others = chosen.filter((one) => one !== genre);
+    return button(`${genre} ×`, () => done(others), { "aria-label": `Remove genre ${genre}` });
+  };
+  return h(
+    "div",
+    h("label.field", h("span", "Genres"), input, said),
+    all,
+    chosen.length > 0 && h("div.genres", chosen.map(remove)),
+  );
 }
 
 function counts(state, has, change) {
-  const usual = (name) => state.weights[name] ?? WEIGHTS[name][1];
-  const weights = Object.entries(WEIGHTS).filter(([name]) => has(name)).map(([name, [label, plain, most]]) => slider(label, usual(name), 0, most, most / 40, (value) => (value === plain ? "usual" : value === 0 ? "not" : `×${(value / plain).toFixed(1)}`), `w-${name}`, (value) => {
-    const next = { ...state.weights, [name]: Math.round(value * 100) / 100 };
-    if (Math.abs(next[name] - plain) < most / 80) delete next[name];
-    change({ weights: next });
-  }));
+  const known = (value) => (value === POPULARITY ? "usual" : value < 0.25 ? "rarer" : "hits");
+  const weights = Object.entries(WEIGHTS)
+    .filter(([name]) => has(name))
+    .map(([name, [label, plain, most]]) => {
+      const told = (value) => (value === plain ? "usual" : value === 0 ? "not" : `×${(value / plain).toFixed(1)}`);
+      const done = (value) => {
+        const isUsual = Math.abs(value - plain) < most / 80;
+        change({ weights: put(state.weights, name, isUsual ? null : Math.round(value * 100) / 100) });
+      };
+      return slider(label, {
+        value: state.weights[name] ?? plain,
+        least: 0,
+        most,
+        step: most / 40,
+        told,
+        keep: `w-${name}`,
+        done,
+      });
+    });
   return [
-    has("popularity") ? slider("Known", state.popularity, -0.5, 2, 0.25, (value) => (value === POPULARITY ? "usual" : value < 0.25 ? "rarer" : "hits"), "popularity", (popularity) => change({ popularity })) : null,
-    state.kind === "path" ? null : slider("Variety", state.diversity, 0, 1, 0.1, (value) => (value ? percentOf(value) : "none"), "diversity", (diversity) => change({ diversity })),
+    has("popularity") &&
+      slider("Known", {
+        value: state.popularity,
+        least: -0.5,
+        most: 2,
+        step: 0.25,
+        told: known,
+        keep: "popularity",
+        done: (popularity) => change({ popularity }),
+      }),
+    state.kind !== "path" &&
+      slider("Variety", {
+        value: state.diversity,
+        least: 0,
+        most: 1,
+        step: 0.1,
+        told: (value) => (value ? percent(value) : "none"),
+        keep: "diversity",
+        done: (diversity) => change({ diversity }),
+      }),
     weights,
   ];
 }
-
-const percentOf = (value) => `${Math.round(value * 100)} %`;

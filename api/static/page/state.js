@@ -11,9 +11,15 @@ export const MOODS = {
 
 /** Weights that can be set, with the service's defaults: artifacts/features.py; a test compares. */
 export const WEIGHTS = {
-  genre: ["Genre", 10, 20], year: ["Era", 6, 20], energy: ["Energy", 1, 10], valence: ["Brightness", 1, 10],
-  danceability: ["Dance", 1, 10], acousticness: ["Acoustic", 1.5, 10], instrumentalness: ["Instrumental", 0.75, 10],
-  loudness: ["Loudness", 1, 10], tempo: ["Tempo", 0.15, 10],
+  genre: ["Genre", 10, 20],
+  year: ["Era", 6, 20],
+  energy: ["Energy", 1, 10],
+  valence: ["Brightness", 1, 10],
+  danceability: ["Dance", 1, 10],
+  acousticness: ["Acoustic", 1.5, 10],
+  instrumentalness: ["Instrumental", 0.75, 10],
+  loudness: ["Loudness", 1, 10],
+  tempo: ["Tempo", 0.15, 10],
 };
 export const POPULARITY = 0.5;
 
@@ -23,8 +29,22 @@ export const MOST_WAYPOINTS = 10;
 export const ARCS = { flat: "Flat", build: "Build", wind_down: "Wind down", wave: "Wave", peak: "Peak" };
 
 export const fresh = () => ({
-  seeds: [], kind: "list", limit: 20, length: { tracks: 30 }, arc: null, harmonic: false,
-  years: null, tempo: null, genres: [], moods: {}, weights: {}, popularity: POPULARITY, diversity: 0, variation: 0, removed: [], view: null,
+  seeds: [],
+  kind: "list",
+  limit: 20,
+  length: { tracks: 30 },
+  arc: null,
+  harmonic: false,
+  years: null,
+  tempo: null,
+  genres: [],
+  moods: {},
+  weights: {},
+  popularity: POPULARITY,
+  diversity: 0,
+  variation: 0,
+  removed: [],
+  view: null,
 });
 
 const range = (text) => {
@@ -44,7 +64,9 @@ export function read(search) {
   if (["each", "playlist", "path"].includes(given.get("as"))) state.kind = given.get("as");
   state.limit = Math.round(within(given.get("n"), 1, 100, 20));
   const length = /^(\d+)(t|m)$/.exec(given.get("len") || "");
-  if (length) state.length = length[2] === "t" ? { tracks: within(length[1], 2, 500, 30) } : { minutes: within(length[1], 1, 1440, 60) };
+  if (length)
+    state.length =
+      length[2] === "t" ? { tracks: within(length[1], 2, 500, 30) } : { minutes: within(length[1], 1, 1440, 60) };
   const arc = given.get("arc");
   if (arc && arc in ARCS) state.arc = arc;
   else if (arc) {
@@ -68,7 +90,8 @@ export function read(search) {
   state.variation = Math.round(within(given.get("mix"), 0, 2 ** 31 - 1, 0));
   state.removed = given.getAll("not").slice(0, 200);
   const view = (given.get("map") || "").split(",").map(Number);
-  if (view.length === 3 && view.every(Number.isFinite) && view[2] > 1) state.view = { x: within(view[0], 0, 1, 0.5), y: within(view[1], 0, 1, 0.5), zoom: within(view[2], 1, 4096, 1) };
+  if (view.length === 3 && view.every(Number.isFinite) && view[2] > 1)
+    state.view = { x: within(view[0], 0, 1, 0.5), y: within(view[1], 0, 1, 0.5), zoom: within(view[2], 1, 4096, 1) };
   return state;
 }
 
@@ -81,6 +104,13 @@ function seedOf(text) {
   return name ? { ...seed, name, ...(artist ? { artist } : {}) } : null;
 }
 
+/** What widens a request that no song passes. */
+export const WIDE = { years: null, tempo: null, genres: [], moods: {} };
+
+/** Whether filters narrow what may be answered. */
+export const isNarrowed = (state) =>
+  Boolean(state.years || state.tempo || state.genres.length || Object.keys(state.moods).length);
+
 /** Write the state as the query of an address. */
 export function write(state) {
   const told = new URLSearchParams();
@@ -91,8 +121,10 @@ export function write(state) {
   const plain = fresh();
   if (state.kind !== plain.kind) told.set("as", state.kind);
   if (state.limit !== plain.limit) told.set("n", state.limit);
-  if (state.length.tracks !== 30) told.set("len", state.length.tracks ? `${state.length.tracks}t` : `${state.length.minutes}m`);
-  if (state.arc) told.set("arc", Array.isArray(state.arc) ? state.arc.map((p) => Math.round(p * 100) / 100).join(",") : state.arc);
+  if (state.length.tracks !== 30)
+    told.set("len", state.length.tracks ? `${state.length.tracks}t` : `${state.length.minutes}m`);
+  if (state.arc)
+    told.set("arc", Array.isArray(state.arc) ? state.arc.map((p) => Math.round(p * 100) / 100).join(",") : state.arc);
   if (state.harmonic) told.set("keys", "1");
   if (state.years) told.set("year", state.years.join("-"));
   if (state.tempo) told.set("bpm", state.tempo.join("-"));
@@ -104,7 +136,11 @@ export function write(state) {
   if (state.diversity) told.set("div", state.diversity);
   if (state.variation) told.set("mix", state.variation);
   for (const id of state.removed) told.append("not", id);
-  if (state.view) told.set("map", [state.view.x.toFixed(4), state.view.y.toFixed(4), Math.round(state.view.zoom * 10) / 10].join(","));
+  if (state.view)
+    told.set(
+      "map",
+      [state.view.x.toFixed(4), state.view.y.toFixed(4), Math.round(state.view.zoom * 10) / 10].join(","),
+    );
   const text = told.toString();
   return text ? `?${text}` : "";
 }
@@ -125,7 +161,9 @@ export function filtersOf(state, quantiles) {
 
 /** The request for what the state asks for: its address and body. */
 export function requestOf(state, quantiles) {
-  const seeds = state.seeds.map(({ track_id, name, artist, weight }) => (track_id ? { track_id, weight } : { name, ...(artist ? { artist } : {}), weight }));
+  const seeds = state.seeds.map(({ track_id, name, artist, weight }) =>
+    track_id ? { track_id, weight } : { name, ...(artist ? { artist } : {}), weight },
+  );
   const body = { explain: true, deadline_s: 15, filters: filtersOf(state, quantiles) };
   const weights = { ...state.weights };
   if (state.popularity !== POPULARITY) weights.popularity = state.popularity;
@@ -135,10 +173,22 @@ export function requestOf(state, quantiles) {
     return ["/v1/recommendations", { ...body, seeds, limit: state.limit, diversity: state.diversity }];
   }
   if (state.kind === "each") {
-    const items = seeds.filter((seed) => seed.weight > 0).map((seed) => ({ ...body, seeds: [{ ...seed, weight: 1 }], limit: state.limit, diversity: state.diversity }));
+    const items = seeds
+      .filter((seed) => seed.weight > 0)
+      .map((seed) => ({ ...body, seeds: [{ ...seed, weight: 1 }], limit: state.limit, diversity: state.diversity }));
     return ["/v1/batches", { items }];
   }
   Object.assign(body, { length: state.length, harmonic: state.harmonic });
-  if (state.kind === "path") return ["/v1/playlists", { ...body, waypoints: seeds.filter((seed) => seed.weight > 0).map((seed) => ({ ...seed, weight: 1 })).slice(0, MOST_WAYPOINTS) }];
+  if (state.kind === "path")
+    return [
+      "/v1/playlists",
+      {
+        ...body,
+        waypoints: seeds
+          .filter((seed) => seed.weight > 0)
+          .map((seed) => ({ ...seed, weight: 1 }))
+          .slice(0, MOST_WAYPOINTS),
+      },
+    ];
   return ["/v1/playlists", { ...body, seeds, diversity: state.diversity, ...(state.arc ? { arc: state.arc } : {}) }];
 }

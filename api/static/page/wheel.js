@@ -14,15 +14,19 @@ function place(code, radius) {
 function segment(number, [inner, outer]) {
   const from = ((number - 0.5) / 12) * 2 * Math.PI - Math.PI / 2;
   const to = ((number + 0.5) / 12) * 2 * Math.PI - Math.PI / 2;
-  const at = (radius, angle) => `${(CENTRE + radius * Math.cos(angle)).toFixed(1)} ${(CENTRE + radius * Math.sin(angle)).toFixed(1)}`;
-  return `M${at(outer, from)}A${outer} ${outer} 0 0 1 ${at(outer, to)}L${at(inner, to)}A${inner} ${inner} 0 0 0 ${at(inner, from)}Z`;
+  const at = (radius, angle) =>
+    `${(CENTRE + radius * Math.cos(angle)).toFixed(1)} ${(CENTRE + radius * Math.sin(angle)).toFixed(1)}`;
+  const arc = (radius, turn, end) => `A${radius} ${radius} 0 0 ${turn} ${at(radius, end)}`;
+  return `M${at(outer, from)}${arc(outer, 1, to)}L${at(inner, to)}${arc(inner, 0, from)}Z`;
 }
 
 /** tracks: in order; now: the one that is pointed at, or null. */
 export function wheel(tracks, now) {
   const codes = tracks.map(camelotOf);
   const held = new Map();
-  tracks.forEach((track, i) => { if (codes[i]) held.set(codes[i], [...(held.get(codes[i]) || []), track]); });
+  tracks.forEach((track, i) => {
+    if (codes[i]) held.set(codes[i], [...(held.get(codes[i]) || []), track]);
+  });
   const current = now ? camelotOf(now) : "";
   const parts = [];
   for (const [letter, ring] of Object.entries(RINGS)) {
@@ -30,11 +34,23 @@ export function wheel(tracks, now) {
       const code = `${number}${letter}`;
       const state = code === current ? "now" : held.has(code) ? "in" : null;
       const [cx, cy] = place(code, (ring[0] + ring[1]) / 2);
-      parts.push(s("path", { d: segment(number, ring), class: state }), s("text", { x: cx.toFixed(1), y: cy.toFixed(1), class: state }, code));
+      parts.push(
+        s("path", { d: segment(number, ring), class: state }),
+        s("text", { x: cx.toFixed(1), y: cy.toFixed(1), class: state }, code),
+      );
     }
   }
   const way = codes.filter(Boolean).map((code) => place(code, 44));
   const told = [...held].map(([code, some]) => `${code} (${keyOf(some[0])}): ${some.length}`).join(", ");
-  return s("svg", { class: "wheel", viewBox: "0 0 240 240", role: "img", "aria-label": told ? `Camelot wheel. Songs by key: ${told}` : "Camelot wheel, no song of a known key" },
-    parts, s("path", { class: "way", d: way.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("") }));
+  return s(
+    "svg",
+    {
+      class: "wheel",
+      viewBox: "0 0 240 240",
+      role: "img",
+      "aria-label": told ? `Camelot wheel. Songs by key: ${told}` : "Camelot wheel, no song of a known key",
+    },
+    parts,
+    s("path", { class: "way", d: way.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("") }),
+  );
 }

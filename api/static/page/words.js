@@ -3,13 +3,15 @@
 const NOTES = ["C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B"];
 
 /** "A minor", or "" where it is not known. */
-export const keyOf = (track) => (track.key === null || track.key === undefined ? ""
-  : `${NOTES[track.key]}${track.mode === null ? "" : track.mode ? " major" : " minor"}`);
+export const keyOf = (track) =>
+  track.key === null || track.key === undefined
+    ? ""
+    : `${NOTES[track.key]}${track.mode === null ? "" : track.mode ? " major" : " minor"}`;
 
 /** The key's place on the Camelot wheel, "8A": a fifth is one step, a relative key the same number. */
 export function camelotOf(track) {
   if (track.key === null || track.key === undefined || track.mode === null || track.mode === undefined) return "";
-  const number = track.mode ? (track.key * 7 + 7) % 12 + 1 : (track.key * 7 + 4) % 12 + 1;
+  const number = track.mode ? ((track.key * 7 + 7) % 12) + 1 : ((track.key * 7 + 4) % 12) + 1;
   return `${number}${track.mode ? "B" : "A"}`;
 }
 
@@ -28,11 +30,25 @@ export function span(ms) {
 
 export const count = (n, one, many = `${one}s`) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
 
-const PARTS = { valence: "brightness", danceability: "dance", year: "era", popularity: "how well known", speechiness: "speech", liveness: "live feel", duration: "length" };
+const PARTS = {
+  valence: "brightness",
+  danceability: "dance",
+  year: "era",
+  popularity: "how well known",
+  speechiness: "speech",
+  liveness: "live feel",
+  duration: "length",
+};
 export const partOf = (part) => PARTS[part] || part;
 
 /** What the stages of a job are called. */
-export const STAGES = { queued: "In line", seeds: "Looking the songs up", candidates: "Searching", ordering: "Finding the order", writing: "Writing it out" };
+export const STAGES = {
+  queued: "In line",
+  seeds: "Looking the songs up",
+  candidates: "Searching",
+  ordering: "Finding the order",
+  writing: "Writing it out",
+};
 
 /** A share as people say it. */
 export const percent = (share) => `${Math.round(share * 100)} %`;
