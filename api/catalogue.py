@@ -68,7 +68,10 @@ class Count(BaseModel):
     responses={200: Tracks, **problems()},
 )
 def typed(query: TypedParameters) -> Response:
-    """Return the tracks whose title or artist begins with what was typed so far, the best known first."""
+    """Return the tracks whose title or artist begins with what was typed so far, the best known first.
+
+    Where there are few, then those that begin nearly so, or are written nearly like it. A song is there once.
+    """
     return ask(keys.COMPLETE, query.model_dump())
 
 
