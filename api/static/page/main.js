@@ -100,9 +100,9 @@ function addSeeds(seeds) {
   const some = seeds.filter((seed) => !seed.track_id || !known.has(seed.track_id));
   const all = [...state.seeds, ...some].slice(0, isLed() ? MOST_WAYPOINTS : MOST_SEEDS);
   if (all.length < state.seeds.length + some.length) toast(`${all.length} songs at most; the rest was left out`);
+  say(`${count(all.length - state.seeds.length, "song")} added`);
   change({ seeds: all, removed: [] }, { undo: true, push: true });
   fillIn();
-  say(`${count(all.length - state.seeds.length + some.length, "song")} added`);
 }
 
 /** Change a seed; "earlier": its place; null: take it away. */
@@ -142,6 +142,7 @@ function runSoon() {
 }
 
 const run = quietly(async () => {
+  if (!model) return; // begin() runs it once the model is known, which tells what percentiles are
   asking?.abort();
   clearTimeout(trying);
   trying = 0;
