@@ -85,20 +85,23 @@ export function createMap({ light, add, viewed }) {
   }
 
   function drawNow() {
+    const wasHidden = !size;
     size = paint.begin();
     if (!size) return;
+    if (wasHidden) look();
     if (picture) paint.cloud(picture, ...put([0, 1]), size * view.zoom, Math.max(0.25, 1 - Math.log2(view.zoom) / 10));
     for (const track of near) paint.dot(...put(track.at), 2, "quiet");
     for (const track of found) paint.keepFree(...put(track.at));
+    const one = [...found, ...near].find((track) => track.track_id === lit);
+    if (one) paint.keepFreeFor(one.name, ...above(one, 16));
     if (view.zoom < NEAR) drawClusters();
-    else for (const track of near.slice(0, NAMED)) paint.label(track.name, ...above(track, 12), "quiet");
+    else for (const track of near.slice(0, NAMED)) if (track !== one) paint.label(track.name, ...above(track, 12), "quiet");
     for (const track of found) paint.dot(...put(track.at), track.track_id === lit ? 8 : 5, "accent", "paper");
     for (const { weight, track } of seeds) {
       const colour = weight < 0 ? "quiet" : "accent";
       paint.ring(...put(track.at), 9, colour);
       paint.dot(...put(track.at), 3, colour);
     }
-    const one = [...found, ...near].find((track) => track.track_id === lit);
     if (one && !found.includes(one)) paint.dot(...put(one.at), 5, "ink", "paper");
     if (one) paint.headline(one.name, ...above(one, 16));
   }

@@ -5,6 +5,8 @@ const DENSEST = 150;
 const GAMMA = 2.2;
 const LONGEST = 28;
 const MOST_RATIO = 2;
+/** The room that the buttons take in the top right corner, in px: page.css. */
+const BUTTONS = [44, 116];
 
 /** Returns how to draw on a square canvas; places are in CSS px from its top left corner. */
 export function painter(canvas) {
@@ -18,9 +20,9 @@ export function painter(canvas) {
 
   /** Clear the canvas for a new picture. Returns its size, 0 while it is not shown. */
   function begin() {
-    const { width } = canvas.getBoundingClientRect();
-    if (!width) return 0;
-    size = width;
+    // Without the border: a picture as large as with it would be shrunk into the room within.
+    size = canvas.clientWidth;
+    if (!size) return 0;
     const ratio = Math.min(MOST_RATIO, devicePixelRatio || 1);
     const pixels = Math.round(size * ratio);
     if (canvas.width !== pixels) canvas.width = canvas.height = pixels;
@@ -29,7 +31,7 @@ export function painter(canvas) {
     const style = getComputedStyle(canvas);
     // The canvas has these colours in its own style, where the browser works them out for the theme.
     colours = { ink: style.color, quiet: style.caretColor, paper: style.backgroundColor, accent: style.outlineColor };
-    taken = [];
+    taken = [[size - BUTTONS[0], 0, size, BUTTONS[1]]];
     return size;
   }
 
@@ -80,19 +82,24 @@ export function painter(canvas) {
 
   /** Write at a place, if it is in view and nothing stands there. Returns whether it was written. */
   function label(text, x, y, ink) {
-    const { short, at, box } = laid(text, x, y, 400);
+    const { short, at, down, box } = laid(text, x, y, 400);
     const [left, top, right, bottom] = box;
     if (x < 0 || y < 0 || x > size || y > size) return false;
     if (taken.some((other) => left < other[2] && right > other[0] && top < other[3] && bottom > other[1])) return false;
     taken.push(box);
-    write(short, at, y, ink);
+    write(short, at, down, ink);
     return true;
+  }
+
+  /** Let no label come over a headline that will be written. */
+  function keepFreeFor(text, x, y) {
+    taken.push(laid(text, x, y, 600).box);
   }
 
   /** Write at a place, over whatever stands there. */
   function headline(text, x, y) {
-    const { short, at } = laid(text, x, y, 600);
-    write(short, at, y, "ink");
+    const { short, at, down } = laid(text, x, y, 600);
+    write(short, at, down, "ink");
   }
 
   function laid(text, x, y, weight) {
@@ -101,7 +108,8 @@ export function painter(canvas) {
     const short = text.length > LONGEST ? `${text.slice(0, LONGEST - 1)}…` : text;
     const half = context.measureText(short).width / 2 + 4;
     const at = Math.min(size - half, Math.max(half, x));
-    return { short, at, box: [at - half, y - 12, at + half, y + 8] };
+    const down = Math.min(size - 8, Math.max(12, y));
+    return { short, at, down, box: [at - half, down - 12, at + half, down + 8] };
   }
 
   function write(text, x, y, ink) {
@@ -112,7 +120,7 @@ export function painter(canvas) {
     context.fillText(text, x, y + 4);
   }
 
-  return { begin, cloud, dot, ring, keepFree, label, headline };
+  return { begin, cloud, dot, ring, keepFree, keepFreeFor, label, headline };
 }
 
 /** The picture in one colour: the lighter it was, the less it can be seen through. */

@@ -230,10 +230,22 @@ function ofGenres(chosen, genres, done) {
   const said = h("output", chosen.length ? "" : "any");
   const add = ({ target }) => {
     const genre = target.value.trim().toLowerCase();
-    if (genres.includes(genre) && !chosen.includes(genre)) done([...chosen, genre]);
-    else said.textContent = !genre || chosen.includes(genre) ? "" : "no such";
+    if (genres.includes(genre) && !chosen.includes(genre)) {
+      target.value = "";
+      done([...chosen, genre]);
+    } else said.textContent = !genre || chosen.includes(genre) ? "" : "no such";
   };
-  const input = h("input", { type: "text", list: "genres", autocomplete: "off", "data-keep": "genre", onchange: add });
+  // Firefox tells of a choice from the list as of typing, and of a change on leaving; WebKit's list keeps the first
+  // Enter to itself.
+  const input = h("input", {
+    type: "text",
+    list: "genres",
+    autocomplete: "off",
+    "data-keep": "genre",
+    onchange: add,
+    oninput: (event) => event.inputType === "insertReplacementText" && add(event),
+    onkeyup: (event) => event.key === "Enter" && event.target.value && add(event),
+  });
   const all = h(
     "datalist",
     { id: "genres" },

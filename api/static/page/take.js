@@ -83,6 +83,8 @@ export function takeAlong(shown, again) {
   const open = () => {
     menu.hidden = false;
     opener.setAttribute("aria-expanded", "true");
+    // Safari gives no focus to a button that is clicked; without it nothing would tell of a click elsewhere.
+    opener.focus();
   };
   const close = () => {
     menu.hidden = true;
@@ -94,6 +96,8 @@ export function takeAlong(shown, again) {
     close();
     opener.focus();
   });
+  // Nor may the focus go from the box before the click on a line of the menu is there.
+  menu.addEventListener("mousedown", (event) => event.preventDefault());
   box.addEventListener("focusout", (event) => {
     if (!box.contains(event.relatedTarget)) close();
   });
