@@ -13,7 +13,7 @@ page = Blueprint("page", __name__)
 _FILES = {path.name: path for path in (Path(__file__).parent / "static" / "page").iterdir()}
 _KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "frame-src https://open.spotify.com; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 

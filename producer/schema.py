@@ -109,7 +109,9 @@ class Filters(Message):
     mode: Annotated[int, Field(ge=0, le=1)] | None = Field(None, description="1 major, 0 minor.")
     explicit: bool | None = None
     exclude_artists: list[ShortText] = Field(default_factory=list, max_length=200, description="By name.")
-    exclude_tracks: list[ShortText] = Field(default_factory=list, max_length=1000, description="By id, URI or URL.")
+    exclude_tracks: list[ShortText] = Field(
+        default_factory=list, max_length=1000, description="By id, URI or URL; in all their versions."
+    )
 
     @model_validator(mode="after")
     def _least_first(self) -> Filters:

@@ -152,7 +152,6 @@ def conditions_of(model: Model, filters: Filters) -> Filter:
     for pointer, detail in filters_beyond(filters, manifest.coverage, manifest.genres):
         raise WrongField(pointer, detail)
     codes = {genre: code for code, genre in enumerate(manifest.genres)}
-    rows = (model.row_of_id(track_id_of(text)) for text in filters.exclude_tracks)
 
     def between(values: list[float] | None) -> tuple[float, float] | None:
         return None if values is None else (values[0], values[1])
@@ -164,8 +163,14 @@ def conditions_of(model: Model, filters: Filters) -> Filter:
         explicit=filters.explicit,
         genres=None if filters.genres is None else tuple(codes[genre] for genre in filters.genres),
         without_artists=tuple(sorted({c for name in filters.exclude_artists for c in model.artists_named(name)})),
-        without_rows=tuple(sorted(row for row in rows if row is not None)),
+        without_rows=_all_versions(model, filters.exclude_tracks),
     )
+
+
+def _all_versions(model: Model, tracks: Sequence[str]) -> tuple[int, ...]:
+    """Return the rows of these songs: who does not want a song is not to get its remaster instead."""
+    rows = [row for text in tracks if (row := model.row_of_id(track_id_of(text))) is not None]
+    return tuple(np.flatnonzero(np.isin(model.song, model.song[rows], kind="table")).tolist()) if rows else ()
 
 
 def _by_likeness(model: Model, wish: Wish, points: Sequence[Point | None], mask: Mask | None) -> Picked:

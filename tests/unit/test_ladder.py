@@ -10,12 +10,12 @@ import pytest
 from artifacts import cells
 from artifacts.features import SCORE
 from artifacts.model import Model
-from producer.schema import Result
+from producer.schema import Filters, Result
 from tests import builders
 from tests.builders import LANTERNS, PROLIFIC, group_id, special_id
 from tests.unit.asking import Asker, answer, ids
 from training.build import Built
-from worker.pipeline import DEFAULT_ORDER, WrongField
+from worker.pipeline import DEFAULT_ORDER, WrongField, conditions_of
 from worker.resolve import ARTIST_TRACKS, Outside
 from worker.strategies import Strategy
 
@@ -183,6 +183,15 @@ def test_an_artist_alone_stands_for_what_they_are_known_for(ask: Asker, model: M
     assert result.strategy == "catalogue"
     assert (result.seeds[0].track_id, result.seeds[0].artists, result.seeds[0].match) == (None, ["Max Many"], 1)
     assert [track.score for track in result.tracks] == expected.score.round(4).tolist()
+
+
+def test_an_excluded_song_stays_away_in_all_its_versions(model: Model) -> None:
+    versions = np.flatnonzero(model.song == np.argmax(np.bincount(model.song))).tolist()
+    assert len(versions) > 1
+    for row in versions:
+        filters = Filters(exclude_tracks=[model.id_of(row)])
+        assert list(conditions_of(model, filters).without_rows) == versions
+    assert conditions_of(model, Filters(exclude_tracks=["no such id"])).without_rows == ()
 
 
 KEPT: list[dict[str, Any]] = [

@@ -16,7 +16,12 @@ const LONGEST_PAUSE_MS = 5000;
 export async function answerTo(state, model, { signal, working, lost }) {
   const [path, body] = requestOf(state, model?.quantiles);
   const headers = path.endsWith("recommendations") ? { Prefer: "wait=20" } : {};
-  const job = await ended(await ask(path, { method: "POST", body, signal, headers }), { signal, working, lost });
+  const first = await ask(path, { method: "POST", body, signal, headers });
+  const [method, stop] = first.type === "batch" ? ["POST", `${first.links.self}/cancel`] : ["DELETE", first.links.self];
+  // Nobody waits for it any more: those behind it in the queue need not either.
+  const over = new AbortController();
+  signal.addEventListener("abort", () => ask(stop, { method }).catch(() => {}), { signal: over.signal });
+  const job = await ended(first, { signal, working, lost }).finally(() => over.abort());
   if (job.status !== "succeeded") {
     throw new Problem(job.error ? job.error.detail : "The request was stopped. Ask again.", { code: job.error?.code });
   }

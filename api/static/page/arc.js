@@ -99,6 +99,7 @@ export function arcEditor(arc, wanted, actual, change) {
     last = i;
   };
   picture.addEventListener("pointerdown", (event) => {
+    if (event.button) return;
     picture.setPointerCapture(event.pointerId);
     draw(event);
   });

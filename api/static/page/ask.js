@@ -71,7 +71,7 @@ async function problem(response) {
   }
   const retryS = Number(response.headers.get("Retry-After")) || 0;
   const words = {
-    unauthorized: "This service asks for an API key.",
+    unauthorized: key ? "The API key was not accepted." : "This service asks for an API key.",
     "rate-limited": `That was a lot at once. It goes on in ${Math.max(1, retryS)} s.`,
     "queue-full": "Many people are asking right now.",
     "no-workers": "Nobody is there to work: no worker is running. Start one, or wait a moment.",
@@ -90,12 +90,18 @@ async function problem(response) {
 
 /** Ask, and read the answer as JSON. */
 export async function ask(path, how) {
-  return (await send(path, how)).json();
+  return whole(await send(path, how), "json");
 }
+
+/** The body of an answer. What breaks off in it, or is not what it should be, is not from the service as a whole. */
+const whole = (response, kind) =>
+  response[kind]().catch((error) => {
+    throw cut(error);
+  });
 
 /** Ask, and read the answer as JSON Lines. */
 export async function lines(path, how) {
-  const text = await (await send(path, how)).text();
+  const text = await whole(await send(path, how), "text");
   return text
     .split("\n")
     .filter(Boolean)
@@ -104,7 +110,7 @@ export async function lines(path, how) {
 
 /** Ask, and return the bytes with their type. */
 export async function fetched(path, how) {
-  return (await send(path, how)).blob();
+  return whole(await send(path, how), "blob");
 }
 
 /** The next piece of a stream; silence for too long is an error, as a cut is. */

@@ -18,10 +18,12 @@ const details = new Map();
 const MOST_KEPT = 200;
 
 /** One track with its features, from memory if it was asked for before. */
-export async function detail(id) {
+export function detail(id) {
   if (!details.has(id)) {
     if (details.size >= MOST_KEPT) details.delete(details.keys().next().value);
-    details.set(id, await ask(`/v1/tracks/${encodeURIComponent(id)}`));
+    const asked = ask(`/v1/tracks/${encodeURIComponent(id)}`);
+    details.set(id, asked);
+    asked.catch(() => details.delete(id));
   }
   return details.get(id);
 }

@@ -93,7 +93,10 @@ export function dialog(title, ...content) {
   );
   box.addEventListener("close", () => box.remove());
   box.addEventListener("click", (event) => {
-    if (event.target === box) box.close();
+    const at = box.getBoundingClientRect();
+    const isInside =
+      event.clientX >= at.left && event.clientX <= at.right && event.clientY >= at.top && event.clientY <= at.bottom;
+    if (event.target === box && !isInside) box.close();
   });
   document.body.append(box);
   box.showModal();
@@ -102,7 +105,11 @@ export function dialog(title, ...content) {
 
 /** Render into `container` and give the focus back to what had it (elements are known by data-keep). */
 export function rerender(container, ...content) {
-  const kept = container.contains(document.activeElement) ? document.activeElement.dataset.keep : null;
+  const had = container.contains(document.activeElement);
+  const kept = had && document.activeElement.dataset.keep;
   container.replaceChildren(...content.flat(Infinity).filter(Boolean));
-  if (kept) container.querySelector(`[data-keep="${CSS.escape(kept)}"]`)?.focus({ preventScroll: true });
+  if (had)
+    ((kept && container.querySelector(`[data-keep="${CSS.escape(kept)}"]`)) || container).focus({
+      preventScroll: true,
+    });
 }

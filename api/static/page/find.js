@@ -1,18 +1,20 @@
 // The box that finds songs: an ARIA combobox with a list of what may be meant while one types. One can paste into it.
 
 import { ask } from "./ask.js";
-import { h, quietly, the } from "./dom.js";
+import { h, quietly, the, toast } from "./dom.js";
 import { artistsOf } from "./words.js";
 
 const LINK = /(?:spotify:track:|open\.spotify\.com\/(?:[a-z-]+\/)?track\/)([0-9A-Za-z]{22})/;
-const MOST = 50;
+/** Of an album or a playlist: which songs are on it, nobody here knows. */
+const OTHER_LINK = /(?:spotify:|open\.spotify\.com\/\S*)(?:album|playlist|artist)\b/;
+const MOST = 1000;
 
 /** Make seeds of what was pasted or typed: links become ids, any other line a song by its name. */
 export function seedsOf(text) {
   return text
     .split(/[\r\n]+/)
     .map((line) => line.trim())
-    .filter(Boolean)
+    .filter((line) => /[\p{L}\p{N}]/u.test(line) && !line.startsWith("#") && !OTHER_LINK.test(line))
     .slice(0, MOST)
     .map((line) => {
       const link = LINK.exec(line);
@@ -29,6 +31,8 @@ export function find(add, answered, failed) {
   let options = [];
   let at = -1;
   let asking = null;
+  /** What was typed when the options were found. */
+  let listedFor = "";
 
   const close = () => {
     list.hidden = true;
@@ -47,14 +51,22 @@ export function find(add, answered, failed) {
     }
   };
 
+  const addText = (text) => {
+    const seeds = seedsOf(text);
+    if (seeds.length) add(seeds);
+    else toast("No song can be read from that. Of an album or a playlist, paste the songs' names or links.");
+  };
+
   const take = (option) => {
     close();
     asking?.abort();
     input.value = "";
-    add(option.track ? [{ track_id: option.track.track_id, weight: 1, track: option.track }] : seedsOf(option.text));
+    if (option.track) add([{ track_id: option.track.track_id, weight: 1, track: option.track }]);
+    else addText(option.text);
   };
 
   const show = (typed, tracks) => {
+    listedFor = typed;
     options = tracks.map((track) => ({ track }));
     options.push({ text: typed });
     list.replaceChildren(
@@ -103,7 +115,7 @@ export function find(add, answered, failed) {
   const look = quietly(async () => {
     const typed = input.value.trim();
     asking?.abort();
-    if (typed.length < 2 || LINK.test(typed)) {
+    if (typed.length < 2 || LINK.test(typed) || document.activeElement !== input) {
       close();
       return;
     }
@@ -117,17 +129,26 @@ export function find(add, answered, failed) {
     }
   }, 60);
 
-  input.addEventListener("input", look);
-  input.addEventListener("blur", close);
+  input.addEventListener("input", () => {
+    // What is listed still answers what was typed before: Enter must not take it.
+    if (!list.hidden && input.value.trim() !== listedFor) mark(-1);
+    look();
+  });
+  input.addEventListener("blur", () => {
+    asking?.abort();
+    close();
+  });
   input.addEventListener("paste", (event) => {
     const text = event.clipboardData.getData("text");
     if (LINK.test(text) || /[\r\n]\s*\S/.test(text.trim())) {
       event.preventDefault();
       close();
-      add(seedsOf(text));
+      addText(text);
     }
   });
   input.addEventListener("keydown", (event) => {
+    // Enter and the arrows choose among an input method's own candidates first.
+    if (event.isComposing) return;
     const open = !list.hidden;
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();

@@ -61,7 +61,31 @@ function showKeys() {
     ),
     h("dd", {}, does),
   ]);
-  dialog("Keys", h("dl", {}, each, h("dt", {}, "On the map"), h("dd", {}, "Arrows move, + and − zoom, 0 shows all")));
+  const box = h("input", { type: "checkbox", checked: single, onchange: (event) => setSingle(event.target.checked) });
+  const choice = h("p", h("label", box, " Single keys do something on this page"));
+  dialog(
+    "Keys",
+    choice,
+    h("dl", each, h("dt", {}, "On the map"), h("dd", {}, "Arrows move, + and − zoom, 0 shows all")),
+  );
+}
+
+const SINGLE = "segue.keys";
+/** Whether keys without Ctrl do something: whoever speaks to the machine may not want that. */
+let single = true;
+try {
+  single = localStorage.getItem(SINGLE) !== "off";
+} catch {
+  // Without storage they do.
+}
+
+function setSingle(on) {
+  single = on;
+  try {
+    localStorage.setItem(SINGLE, on ? "on" : "off");
+  } catch {
+    // It holds for this visit then.
+  }
 }
 
 /** Keys that work everywhere but where one types. undo(), mix(): what they do. */
@@ -73,13 +97,13 @@ export function keys(undo, mix) {
     );
     const control = event.ctrlKey || event.metaKey;
     const pressed = event.key.toLowerCase();
-    if ((control && pressed === "k") || (!control && !typing && !event.altKey && pressed === "/")) {
+    if ((control && pressed === "k") || (single && !control && !typing && !event.altKey && pressed === "/")) {
       event.preventDefault();
       the("find").focus();
     } else if (control && pressed === "z" && !event.shiftKey && !typing) {
       event.preventDefault();
       undo();
-    } else if (typing || control || event.altKey) return;
+    } else if (!single || typing || control || event.altKey) return;
     else if (event.key === "?") showKeys();
     else if (pressed === "m") mix();
     else if (pressed === "j" || pressed === "k") step(pressed === "j" ? 1 : -1);
@@ -96,20 +120,25 @@ function step(by) {
 
 /** Say how the service is, above everything else; null: it is well. again(): offered as a button. */
 export function banner(text, again = null) {
-  the("banner").hidden = !text;
-  the("banner").replaceChildren(text || "", again ? button("Try again", again) : "");
+  const box = the("banner");
+  const hadFocus = box.contains(document.activeElement);
+  box.hidden = !text;
+  // Said again it would be read out again, every few seconds; and the button would go from under who presses it.
+  if (text && box.firstChild?.textContent === text && Boolean(again) === Boolean(box.querySelector("button"))) return;
+  box.replaceChildren(text || "", again ? button("Try again", again) : "");
+  if (hadFocus) (box.querySelector("button") || the("find")).focus();
 }
 
-/** Ask for an API key, once; then again(). */
-export function askForKey(again) {
+/** Ask for an API key, once, and say why; then again(). */
+export function askForKey(why, again) {
   if (document.querySelector("dialog")) return;
-  const input = h("input", { type: "password", id: "key", autocomplete: "off" });
+  const input = h("input", { type: "password", id: "key", autocomplete: "off", autofocus: true });
   const use = () => {
     useKey(input.value.trim());
     again();
   };
   const box = dialog(
-    "This service asks for an API key",
+    why.replace(/\.$/, ""),
     h(
       "form",
       { method: "dialog", onsubmit: use },

@@ -34,6 +34,7 @@ export function showHistory(go) {
   const list = h("ul", { class: "past" });
   const search = h("input", {
     type: "search",
+    autofocus: true,
     "aria-label": "Search what you asked for",
     placeholder: "Search",
     oninput: () => show(),
@@ -52,6 +53,7 @@ export function showHistory(go) {
             {
               href: `/${one.query}`,
               onclick: (event) => {
+                if (event.ctrlKey || event.metaKey || event.shiftKey) return;
                 event.preventDefault();
                 box.close();
                 go(one.query);

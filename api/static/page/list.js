@@ -3,6 +3,7 @@
 import { button, h, rerender, the } from "./dom.js";
 import { groupName, headline, notes, sentence, total } from "./notes.js";
 import { captions, gainOf, row, unfold } from "./row.js";
+import { isNarrowed, seedsIn } from "./state.js";
 import { takeAlong } from "./take.js";
 import { STAGES } from "./words.js";
 
@@ -88,7 +89,7 @@ function settled() {
 export function showFailed(problem, fallback, passing) {
   const results = settled();
   if (fallback) {
-    showResult({ ...NOTHING, result: fallback }, []);
+    showResult({ ...NOTHING, result: fallback }, null);
     return;
   }
   if (!shown.tracks.length)
@@ -101,9 +102,13 @@ export function showFailed(problem, fallback, passing) {
   results.prepend(h("div.note.failed", { role: "alert" }, h("p", sentence(problem.message)), again));
 }
 
-/** Show an answer of answer.js. asked: the seeds as the page has them, in the request's order; narrowed: by filters. */
-export function showResult({ jobId, lines, result }, asked, narrowed = false) {
-  const seeds = asked.map((seed, i) => ({ ...seed, id: seed.track_id || result.seeds[i]?.track_id }));
+/** Show an answer of answer.js. asked: the state that it answers, or null if it is a fallback that nobody asked for. */
+export function showResult({ jobId, lines, result }, asked) {
+  const kind = asked?.kind ?? "list";
+  const seeds = (asked ? seedsIn(asked) : []).map((seed, i) => ({
+    ...seed,
+    id: seed.track_id || result.seeds[i]?.track_id,
+  }));
   shown = { jobId, lines, tracks: result.tracks };
   const take = () =>
     takeAlong(
@@ -112,10 +117,12 @@ export function showResult({ jobId, lines, result }, asked, narrowed = false) {
     );
   rerender(
     settled(),
-    h("div.head", h("h2", headline(result, seeds)), result.tracks.length > 0 && take()),
-    notes(result, seeds, (i, other) => doing.mean(i, other)),
-    result.tracks.length ? [captions(result.tracks), h("ol.songs", rows(result, seeds))] : none(narrowed),
-    total(result),
+    h("div.head", h("h2", headline(result, seeds, kind)), result.tracks.length > 0 && take()),
+    notes(result, seeds, doing),
+    result.tracks.length
+      ? [captions(result.tracks), h("ol.songs", rows(result, seeds, kind))]
+      : none(asked && isNarrowed(asked)),
+    total(result, kind === "list" && !asked?.variation && !asked?.diversity),
   );
 }
 
@@ -132,25 +139,28 @@ function none(narrowed) {
   );
 }
 
-function rows(result, seeds) {
+function rows(result, seeds, kind) {
+  let own = seeds;
   const most = Math.max(...result.tracks.map(gainOf), 1e-9);
   return result.tracks.map((track, i) => {
     const toggle = () => {
       open = open === track.track_id ? null : track.track_id;
-      unfoldOne(i, track, seeds);
+      unfoldOne(i, track, about);
     };
+    if (Number.isInteger(track.of)) own = [seeds[track.of]];
+    const about = { seeds: own, kind, doing };
     const group = Number.isInteger(track.of) && h("li.group", h("h3", groupName(result, track.of, seeds)));
-    return [group, row(track, i, { most, seeds, open: open === track.track_id, toggle, doing })];
+    return [group, row(track, i, { ...about, most, open: open === track.track_id, toggle })];
   });
 }
 
 /** Unfold the song at place i, if it is the open one, and fold all others. */
-function unfoldOne(i, track, seeds) {
+function unfoldOne(i, track, about) {
   [...the("results").querySelectorAll("li[data-id]")].forEach((line, n) => {
     const body = line.querySelector(".more");
     const isOpen = n === i && open !== null;
     body.hidden = !isOpen;
     line.querySelector(".name").setAttribute("aria-expanded", String(isOpen));
-    if (isOpen) unfold(body, track, seeds, doing);
+    if (isOpen) unfold(body, track, about);
   });
 }

@@ -11,9 +11,10 @@ import { remember, showHistory } from "./history.js";
 import { doing, lightRow, showBusy, showEmpty, showFailed, showResult, showWaiting, songs } from "./list.js";
 import { createMap } from "./map.js";
 import { tint } from "./mood.js";
+import { isFound } from "./notes.js";
 import { seedName, showSeeds } from "./seeds.js";
 import { lightKey, showShape } from "./shape.js";
-import { isNarrowed, MOST_WAYPOINTS, read, WIDE, write } from "./state.js";
+import { KINDS, MOST_WAYPOINTS, read, seedsIn, WIDE, write } from "./state.js";
 import { artistsOf, count, nameOf } from "./words.js";
 
 const MOST_UNDO = 50;
@@ -41,18 +42,23 @@ const map = createMap({
 
 const seedFrom = (track, weight = 1) => ({ track_id: track.track_id, weight, track });
 const idOf = (seed) => seed.track_id || seed.found;
+/** Whether two seeds are the same wish, whatever has become known of them meanwhile. */
+const isSame = (a, b) => a.track_id === b.track_id && a.name === b.name && a.artist === b.artist;
 const isLed = () => state.kind === "path";
 
 /** Take over a change, show it at once, and ask anew. push: a step that the browser's Back takes back. */
 function change(patch, { undo = false, push = false } = {}) {
-  if (undo) {
-    before.push(state);
-    if (before.length > MOST_UNDO) before.shift();
-  }
+  if (undo) remembered();
   state = { ...state, ...patch };
   history[push ? "pushState" : "replaceState"](null, "", location.pathname + write(state));
   show();
   runSoon();
+}
+
+/** Keep the state as it is for Undo. */
+function remembered() {
+  before.push(state);
+  if (before.length > MOST_UNDO) before.shift();
 }
 
 function undo() {
@@ -64,6 +70,7 @@ function undo() {
 
 /** Show what an address asks for. */
 function go(query) {
+  remembered();
   history.pushState(null, "", location.pathname + query);
   arrive();
 }
@@ -97,11 +104,16 @@ function show() {
 
 function addSeeds(seeds) {
   const known = new Set(state.seeds.map((seed) => seed.track_id).filter(Boolean));
-  const some = seeds.filter((seed) => !seed.track_id || !known.has(seed.track_id));
+  const isNew = ({ track_id }) => !track_id || (!known.has(track_id) && known.add(track_id));
+  const some = seeds.filter(isNew);
+  if (!some.length) {
+    toast("That song is there already");
+    return;
+  }
   const all = [...state.seeds, ...some].slice(0, isLed() ? MOST_WAYPOINTS : MOST_SEEDS);
   if (all.length < state.seeds.length + some.length) toast(`${all.length} songs at most; the rest was left out`);
   say(`${count(all.length - state.seeds.length, "song")} added`);
-  change({ seeds: all, removed: [] }, { undo: true, push: true });
+  change({ seeds: all }, { undo: true, push: true });
   fillIn();
 }
 
@@ -114,24 +126,24 @@ function changeSeed(i, patch) {
   else seeds.splice(i, 1);
   change({ seeds }, { undo: true, push: patch === null });
   if (patch === null) {
-    toast(`Removed ${seedName(was)}`, "Undo", undo);
+    toast(`Removed ${seedName(was)}`, "Undo", () =>
+      change({ seeds: state.seeds.toSpliced(i, 0, was) }, { undo: true }),
+    );
     (the("seeds").querySelector("button") || the("find")).focus();
   }
 }
 
+/** What a look-up tells of a seed. */
+const whatOf = ({ value, reason }) => (value ? { track: value } : reason.code === "not-found" ? { outside: true } : {});
+
 /** Seeds from an address or of an answer have ids only: give them their names and places. */
 async function fillIn() {
-  for (const id of state.seeds.filter((one) => idOf(one) && !one.track && !one.outside).map(idOf)) {
-    let more;
-    try {
-      more = { track: await detail(id) };
-    } catch (error) {
-      if (error.code !== "not-found") return;
-      more = { outside: true };
-    }
-    state = { ...state, seeds: state.seeds.map((one) => (idOf(one) === id ? { ...one, ...more } : one)) };
-    show();
-  }
+  const ids = state.seeds.filter((one) => idOf(one) && !one.track && !one.outside).map(idOf);
+  if (!ids.length) return;
+  const found = await Promise.allSettled(ids.map(detail));
+  const more = new Map(ids.map((id, i) => [id, whatOf(found[i])]));
+  state = { ...state, seeds: state.seeds.map((one) => ({ ...one, ...more.get(idOf(one)) })) };
+  show();
 }
 
 /** Ask once it is quiet; what is still asked for is not wanted any more. */
@@ -183,18 +195,18 @@ const run = quietly(async () => {
 
 function answered(answer, asked) {
   const { result } = answer;
-  // Of a batch there is an answer for each seed that counts, and for no other.
-  const seeds = result.each ? asked.seeds.filter((seed) => seed.weight > 0) : asked.seeds;
+  const seeds = seedsIn(asked);
   last = { asked, result };
   banner(null);
-  state = { ...state, seeds: state.seeds.map((seed) => withMatch(seed, result.seeds[seeds.indexOf(seed)], result)) };
-  showResult(answer, seeds, isNarrowed(asked));
+  const matchOf = (seed) => result.seeds[seeds.findIndex((one) => isSame(one, seed))];
+  state = { ...state, seeds: state.seeds.map((seed) => withMatch(seed, matchOf(seed), result)) };
+  showResult(answer, asked);
   map.songs(result.tracks);
   tellAbout(result.notice);
   const names = seeds.map((seed, i) => `${seed.weight < 0 ? "not " : ""}${result.seeds[i]?.name || seedName(seed)}`);
   document.title = `${names.slice(0, 3).join(", ")} – Segue`;
-  remember(write(asked), names.join(", "));
-  say(`${count(result.tracks.length, "song")}. ${result.degraded ? "These are not songs like yours." : ""}`);
+  remember(write(asked), `${asked.kind === "list" ? "" : `${KINDS[asked.kind]}: `}${names.join(", ")}`);
+  say(`${count(result.tracks.length, "song")}. ${isFound(result) ? "" : "These are not songs like yours."}`);
   show();
   fillIn();
 }
@@ -207,19 +219,17 @@ function withMatch(seed, match, { degraded }) {
 }
 
 function failed(error, again) {
-  if (error.code === "unauthorized") {
-    askForKey(again);
-    return;
-  }
+  if (error.code === "unauthorized") askForKey(error.message, again);
   showFailed(error, error.fallback, passes(error));
   if (!passes(error)) return;
   banner(error.message, again);
+  clearTimeout(trying);
   trying = setTimeout(again, error.retryS ? error.retryS * 1000 : AGAIN_MS);
 }
 
 /** The type-ahead got no answer. What is on the page stays as it is. */
 function stumbled(error) {
-  if (error.code === "unauthorized") askForKey(() => {});
+  if (error.code === "unauthorized") askForKey(error.message, () => {});
   else if (passes(error)) banner(error.message);
 }
 
@@ -241,14 +251,24 @@ const mix = () => {
 
 Object.assign(doing, {
   light,
-  again: () => run(),
+  again: () => (model ? run() : begin()),
   drop: (track) => {
     change({ removed: [...state.removed, track.track_id] }, { undo: true });
-    toast(`Removed ${nameOf(track)}`, "Undo", undo);
+    toast(`Removed ${nameOf(track)}`, "Undo", () =>
+      change({ removed: state.removed.filter((id) => id !== track.track_id) }, { undo: true }),
+    );
   },
-  more: (track) => addSeeds([seedFrom(track)]),
+  // On a path a song more is one that it passes; its end stays.
+  more: (track) => {
+    addSeeds([seedFrom(track)]);
+    const last = state.seeds.length - 1;
+    if (isLed() && last > 1 && state.seeds[last].track_id === track.track_id) changeSeed(last, "earlier");
+  },
   less: (track) => addSeeds([seedFrom(track, -1)]),
-  mean: (i, other) => {
+  mean: (seed, other) => {
+    // The song may have gone, or another have come before it, since this was offered.
+    const i = state.seeds.findIndex((one) => one.track_id === seed.track_id && one.name === seed.name);
+    if (i < 0) return;
     const { weight } = state.seeds[i];
     change({ seeds: state.seeds.with(i, { track_id: other.track_id, weight }) }, { undo: true });
     fillIn();
@@ -281,6 +301,8 @@ function showPopular(tracks) {
 }
 
 async function begin() {
+  clearTimeout(trying);
+  trying = 0;
   try {
     const [about, labels, popular] = await Promise.all([
       ask("/v1/model"),
@@ -307,7 +329,10 @@ theme(map.wake);
 keys(undo, mix);
 find(addSeeds, () => banner(null), stumbled);
 the("history-open").addEventListener("click", () => showHistory(go));
-addEventListener("popstate", arrive);
+addEventListener("popstate", () => {
+  before.length = 0; // the browser's Back has gone by them
+  arrive();
+});
 addEventListener("online", () => {
   banner(null);
   if (!model) begin();

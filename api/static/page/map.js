@@ -1,16 +1,19 @@
 // The map of all songs: dark to bright from left to right, calm to energetic from bottom to top. A picture of how dense
 // the songs lie, made in training, with labels; closer in, single songs. The same songs stand in a list below.
 
-import { ask, fetched } from "./ask.js";
+import { ask, fetched, passes } from "./ask.js";
 import { button, h, quietly, the } from "./dom.js";
 import { painter } from "./paint.js";
 import { artistsOf, nameOf } from "./words.js";
 
 const MOST_ZOOM = 4096;
+const AGAIN_MS = 5000;
 const ALL = { x: 0.5, y: 0.5, zoom: 1 };
 /** From this zoom on songs are drawn, and from that one on with their names instead of the clusters'. */
 const CLOSE = 4;
 const NEAR = 14;
+/** How far a button moves it, as a share of what is in view. */
+const PAN = 0.25;
 /** Songs in the list below, dots on the map, and names beside them. */
 const LISTED = 60;
 const DRAWN = 400;
@@ -23,21 +26,35 @@ const STILL = 4;
 
 /** light(id): point at a song elsewhere; add(track): take it to start from; viewed(view): another part is in view. */
 export function createMap({ light, add, viewed }) {
-  const canvas = h("canvas", { tabindex: 0, role: "img", "aria-label": "The map is being loaded", "data-keep": "map" });
+  const canvas = h("canvas", {
+    tabindex: 0,
+    role: "application",
+    "aria-label": "The map is being loaded",
+    "data-keep": "map",
+  });
   const tip = h("div.tip", { hidden: true });
   const inside = h("ul.inside");
   const summary = h("summary", "Songs in view");
   const said = h("p.unseen", { role: "status" });
   const left = h("span");
   const right = h("span");
+  const go = (x, y) => () => move({ ...view, x: view.x + x / view.zoom, y: view.y + y / view.zoom });
   const buttons = h(
     "div.zoom",
     button("+", () => zoom(2), { "aria-label": "Zoom in" }),
     button("−", () => zoom(0.5), { "aria-label": "Zoom out" }),
     button("○", () => move(ALL), { "aria-label": "Show all of the map" }),
   );
+  const pan = h(
+    "div.pan",
+    { hidden: true },
+    button("↑", go(0, PAN), { "aria-label": "Move up" }),
+    button("←", go(-PAN, 0), { "aria-label": "Move left" }),
+    button("→", go(PAN, 0), { "aria-label": "Move right" }),
+    button("↓", go(0, -PAN), { "aria-label": "Move down" }),
+  );
   the("map").append(
-    h("figure", canvas, tip, buttons, h("figcaption", h("div.axis", left, right))),
+    h("figure", canvas, tip, buttons, pan, h("figcaption", h("div.axis", left, right))),
     said,
     h("details", summary, inside),
   );
@@ -63,6 +80,7 @@ export function createMap({ light, add, viewed }) {
     const half = 0.5 / Math.max(1, to.zoom);
     const hold = (v) => Math.min(1 - half, Math.max(half, v));
     view = { zoom: Math.min(MOST_ZOOM, Math.max(1, to.zoom)), x: hold(to.x), y: hold(to.y) };
+    pan.hidden = view.zoom === 1;
     draw();
     look();
     tell();
@@ -95,7 +113,9 @@ export function createMap({ light, add, viewed }) {
     const one = [...found, ...near].find((track) => track.track_id === lit);
     if (one) paint.keepFreeFor(one.name, ...above(one, 16));
     if (view.zoom < NEAR) drawClusters();
-    else for (const track of near.slice(0, NAMED)) if (track !== one) paint.label(track.name, ...above(track, 12), "quiet");
+    else
+      for (const track of near.slice(0, NAMED))
+        if (track !== one) paint.label(track.name, ...above(track, 12), "quiet");
     for (const track of found) paint.dot(...put(track.at), track.track_id === lit ? 8 : 5, "accent", "paper");
     for (const { weight, track } of seeds) {
       const colour = weight < 0 ? "quiet" : "accent";
@@ -208,13 +228,24 @@ export function createMap({ light, add, viewed }) {
   });
   const up = (event) => {
     const hasClicked = down.delete(event.pointerId) && moved < STILL && event.type === "pointerup";
-    const track = hasClicked && nearest(event.offsetX, event.offsetY);
-    if (track) add(track);
+    if (!hasClicked || event.button) return;
+    const track = nearest(event.offsetX, event.offsetY);
+    // A finger cannot point before it presses: the first touch says which song it is, the second takes it.
+    if (track && event.pointerType === "touch" && track.track_id !== lit) hover(event.offsetX, event.offsetY);
+    else if (track) add(track);
+    else {
+      const [x, y] = pick(event.offsetX, event.offsetY);
+      move({ ...view, x, y });
+    }
   };
   canvas.addEventListener("pointerup", up);
   canvas.addEventListener("pointercancel", up);
-  canvas.addEventListener("pointerleave", () => {
+  canvas.addEventListener("pointerleave", (event) => {
+    if (event.pointerType === "touch") return;
     tip.hidden = true;
+    lit = null;
+    light(null);
+    draw();
   });
   canvas.addEventListener(
     "wheel",
@@ -257,7 +288,10 @@ export function createMap({ light, add, viewed }) {
       picture = await createImageBitmap(await fetched("/v1/map.png"));
       the("map").hidden = false;
     } catch (error) {
-      the("map").hidden = error.code === "not-found";
+      const isNone = error.code === "not-found";
+      the("map").hidden = isNone;
+      if (isNone) document.querySelector(".tabs").hidden = true;
+      if (passes(error)) setTimeout(begin, AGAIN_MS);
       canvas.setAttribute("aria-label", "The map could not be loaded");
       summary.textContent = error.message;
     }

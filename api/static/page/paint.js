@@ -114,6 +114,7 @@ export function painter(canvas) {
 
   function write(text, x, y, ink) {
     context.lineWidth = 3;
+    context.lineJoin = "round";
     context.strokeStyle = colours.paper;
     context.strokeText(text, x, y + 4);
     context.fillStyle = colours[ink];

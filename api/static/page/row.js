@@ -34,13 +34,14 @@ export function captions(tracks) {
 }
 
 /**
- * i: its place on the page, by which the focus is kept; most: the gain of the song that most speaks for; seeds: of the
- * request, each with its id; open: whether it is unfolded; toggle(): unfold or fold it; doing: see list.js.
+ * i: its place on the page, by which the focus is kept; most: the gain of the song that most speaks for; seeds: those
+ * that it answers, each with its id; kind: of the request; open: whether it is unfolded; toggle(): unfold or fold it;
+ * doing: see list.js.
  */
-export function row(track, i, { most, seeds, open, toggle, doing }) {
+export function row(track, i, { most, seeds, kind, open, toggle, doing }) {
   const id = track.track_id;
   const body = h("div.more", { id: `more-${i}`, hidden: !open });
-  if (open) unfold(body, track, seeds, doing);
+  if (open) unfold(body, track, { seeds, kind, doing });
   const name = h(
     "button.name",
     {
@@ -106,6 +107,7 @@ function bar(parts, most) {
     {
       role: "img",
       "aria-label": `Because of ${names.join(", ")}`,
+      title: names.join(", "),
       style: { width: `${Math.max(8, (sum / most) * 100)}%` },
     },
     pieces.map((value) => h("i", { style: { width: `${(value / sum) * 100}%` } })),
@@ -118,9 +120,11 @@ function transition(step) {
 }
 
 /** Show in a song's own space why it is there, what is known of it, and what can be done with it. */
-export function unfold(body, track, seeds, doing) {
+export function unfold(body, track, { seeds, kind, doing }) {
   const side = h("div");
   const bordered = { class: "bordered" };
+  // A path leads through all that it is given, and a list for each song has no other to keep away from.
+  const canAvoid = !track.given && kind !== "path" && kind !== "each";
   const seed = seeds.find((one) => one.weight > 0 && one.id && one.id !== track.track_id);
   const besides = async () => {
     try {
@@ -134,7 +138,7 @@ export function unfold(body, track, seeds, doing) {
     h(
       "div.doings",
       button("More like this", () => doing.more(track), bordered),
-      button("Less like this", () => doing.less(track), bordered),
+      canAvoid && button("Less like this", () => doing.less(track), bordered),
       seed && button(`Compare with ${whose}`, besides, bordered),
       track.spotify_url && button("Play here", () => side.replaceChildren(player(track)), bordered),
       track.spotify_url &&
@@ -169,9 +173,13 @@ function known(track) {
   ].filter(Boolean);
 }
 
+function whyNone(track) {
+  if (track.given) return "One of your songs.";
+  return track.transition ? "A step between your songs." : "No reasons: it was not chosen by its sound.";
+}
+
 function reasons(track) {
-  if (!track.reasons.length)
-    return h("p.small.quiet", track.given ? "One of your songs." : "No reasons: it was not chosen by its sound.");
+  if (!track.reasons.length) return h("p.small.quiet", whyNone(track));
   const most = Math.max(...track.reasons.map((reason) => Math.abs(reason.value)));
   const shown = track.reasons.filter((reason) => Math.abs(reason.value) >= LEAST).slice(0, MOST_REASONS);
   return h(

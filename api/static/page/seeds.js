@@ -19,6 +19,7 @@ export function showSeeds(seeds, kind, change) {
   const all = seeds.map((seed) => [seedName(seed), seed.weight, Boolean(seed.lost), isLed, canAvoid, seeds.length > 1]);
   const keys = all.map((about) => JSON.stringify(about));
   const list = the("seeds");
+  const kept = list.contains(document.activeElement) && document.activeElement.dataset.keep;
   while (list.children.length > seeds.length) list.lastChild.remove();
   all.forEach((about, i) => {
     if (keys[i] === drawn[i]) return;
@@ -27,6 +28,7 @@ export function showSeeds(seeds, kind, change) {
     else list.append(chip(i, about, change));
   });
   drawn = keys;
+  if (kept) list.querySelector(`[data-keep="${kept}"]`)?.focus();
 }
 
 function chip(i, [name, weight, isLost, isLed, canAvoid, isOneOfMany], change) {
@@ -34,17 +36,23 @@ function chip(i, [name, weight, isLost, isLed, canAvoid, isOneOfMany], change) {
   const next = STEPS[(STEPS.indexOf(weight) + 1) % STEPS.length];
   const shown = isAgainst ? `not like ${name}` : isLed ? `${i + 1}. ${name}` : name;
   const count = button(`×${weight}`, () => change(i, { weight: next }), {
-    "aria-label": `${name} counts ${weight} times; count it ${next} times`,
+    "data-keep": `count-${i}`,
+    "aria-label": `×${weight}: ${name} counts ${weight} times; count it ${next} times`,
   });
   const less = button(isAgainst ? "more" : "less", () => change(i, { weight: isAgainst ? 1 : -1 }), {
-    "aria-pressed": String(isAgainst),
-    "aria-label": `Less like ${name}`,
+    "data-keep": `less-${i}`,
+    "aria-label": `${isAgainst ? "More" : "Less"} like ${name}`,
   });
   return h(
     isAgainst ? "li.against" : isLost ? "li.lost" : "li",
     h("span.song", { title: name }, shown),
     !isAgainst && !isLed && isOneOfMany && count,
-    isLed && i > 0 && button("←", () => change(i, "earlier"), { "aria-label": `Earlier: ${name}` }),
+    isLed &&
+      i > 0 &&
+      button("←", () => change(i, "earlier"), {
+        "data-keep": `earlier-${i}`,
+        "aria-label": `Earlier: ${name}`,
+      }),
     !isLed && (isAgainst || canAvoid) && less,
     button("×", () => change(i, null), { "aria-label": `Remove ${name}` }),
   );

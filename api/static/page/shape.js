@@ -4,33 +4,41 @@ import { arcEditor } from "./arc.js";
 import { ask } from "./ask.js";
 import { button, h, quietly, rerender, the } from "./dom.js";
 import { between, slider } from "./sliders.js";
-import { filtersOf, fresh, MOODS, POPULARITY, WEIGHTS } from "./state.js";
+import { filtersOf, fresh, KINDS, MOODS, POPULARITY, WEIGHTS } from "./state.js";
 import { wheel } from "./wheel.js";
 import { count, percent } from "./words.js";
 
-const KINDS = { list: "List", each: "One each", playlist: "Playlist", path: "Path" };
 const LIMITS = [5, 10, 20, 50, 100];
-/** The units of a playlist's length: what they are called, the most, and how many at first. */
-const UNITS = { tracks: ["songs", 500, 30], minutes: ["minutes", 1440, 60] };
+/** The units of a playlist's length: what they are called, the least, the most, and how many at first. */
+const UNITS = { tracks: ["songs", 2, 500, 30], minutes: ["minutes", 1, 1440, 60] };
 const TEMPO = [50, 210];
 
 let open = false;
 let pointed = null;
 let drawn = null;
 
-// What is drawn anew under a hand that drags would slip from it: it waits until the hand lets go.
-let held = false;
+// What is drawn anew under a hand that drags, or that is writing, would slip from it: it waits until that is over.
+const DRAGGED = "#shape :is(input[type=range], .arc)";
+const WRITTEN = "#shape :is(input[type=text], input[type=number])";
+let held = null;
 let late = null;
-const letGo = () => {
-  held = false;
+const hold =
+  (which) =>
+  ({ target }) => {
+    if (target.closest(which)) held = which;
+  };
+const letGo = (which) => () => {
+  if (held !== which) return;
+  held = null;
   late?.();
   late = null;
 };
-addEventListener("pointerup", letGo);
-addEventListener("pointercancel", letGo);
-addEventListener("pointerdown", (event) => {
-  held = Boolean(event.target.closest("#shape :is(input[type=range], .arc)"));
-});
+addEventListener("pointerdown", hold(DRAGGED));
+addEventListener("pointerup", letGo(DRAGGED));
+addEventListener("pointercancel", letGo(DRAGGED));
+addEventListener("input", hold(WRITTEN));
+addEventListener("change", letGo(WRITTEN), true);
+addEventListener("focusout", letGo(WRITTEN));
 
 /** Point at a song on the wheel. */
 export function lightKey(track, tracks) {
@@ -51,7 +59,7 @@ export function showShape(state, about, answer, change) {
   const ordered = state.kind === "playlist" || state.kind === "path";
   // What stays the same is not drawn anew: a click that has begun would be lost.
   const shown = ordered && [answer.arc, answer.tracks.map((track) => track.track_id)];
-  const key = JSON.stringify([shapingOf(state), model?.version, about.genres.length, shown]);
+  const key = JSON.stringify([shapingOf(state), state.removed.length, model?.version, about.genres.length, shown]);
   if (key === drawn) return;
   drawn = key;
   const has = (column) => !model || (model.coverage[column] ?? 1) > 0;
@@ -88,7 +96,7 @@ export function showShape(state, about, answer, change) {
     ordered ? length(state, change) : limit(state, change),
     toggle,
     mix,
-    (differs > 0 || state.variation > 0) && reset,
+    (differs > 0 || state.variation > 0 || state.removed.length > 0) && reset,
   );
   rerender(the("shape"), h("div.shape", bar, panel));
   if (open) tell(state, model);
@@ -147,20 +155,21 @@ function limit(state, change) {
 
 function length(state, change) {
   const unit = state.length.tracks ? "tracks" : "minutes";
-  const [, most] = UNITS[unit];
+  const [, least, most] = UNITS[unit];
   const set = (event) => {
     const value = Math.round(Number(event.target.value));
-    if (value >= 1) change({ length: { [unit]: Math.min(value, most) } });
+    if (value >= 1) change({ length: { [unit]: Math.min(Math.max(value, least), most) } });
+    else event.target.value = state.length[unit];
   };
   const input = h("input", {
     type: "number",
-    min: 2,
+    min: least,
     max: most,
     value: state.length[unit],
     "data-keep": "length",
     onchange: set,
   });
-  const turn = ({ target: { value } }) => change({ length: { [value]: UNITS[value][2] } });
+  const turn = ({ target: { value } }) => change({ length: { [value]: UNITS[value][3] } });
   const units = options(
     Object.entries(UNITS).map(([value, [label]]) => [value, label]),
     unit,
@@ -267,7 +276,10 @@ function ofGenres(chosen, genres, done) {
 }
 
 function counts(state, has, change) {
-  const known = (value) => (value === POPULARITY ? "usual" : value < 0.25 ? "rarer" : "hits");
+  const known = (value) =>
+    value === POPULARITY
+      ? "usual"
+      : `${value < POPULARITY ? "rarer" : "hits"} ${value > POPULARITY ? "+" : "−"}${Math.abs(value - POPULARITY)}`;
   const weights = Object.entries(WEIGHTS)
     .filter(([name]) => has(name))
     .map(([name, [label, plain, most]]) => {

@@ -23,6 +23,9 @@ export const WEIGHTS = {
 };
 export const POPULARITY = 0.5;
 
+/** What can be made, and what it is called. */
+export const KINDS = { list: "List", each: "One each", playlist: "Playlist", path: "Path" };
+
 /** Songs that a path may lead through. */
 export const MOST_WAYPOINTS = 10;
 
@@ -68,7 +71,7 @@ export function read(search) {
     state.length =
       length[2] === "t" ? { tracks: within(length[1], 2, 500, 30) } : { minutes: within(length[1], 1, 1440, 60) };
   const arc = given.get("arc");
-  if (arc && arc in ARCS) state.arc = arc;
+  if (arc && Object.hasOwn(ARCS, arc)) state.arc = arc;
   else if (arc) {
     const points = arc.split(",").map(Number);
     if (points.length >= 2 && points.length <= 50 && points.every((p) => p >= 0 && p <= 1)) state.arc = points;
@@ -83,7 +86,8 @@ export function read(search) {
   }
   for (const pair of (given.get("w") || "").split(",")) {
     const [name, value] = pair.split(":");
-    if (name in WEIGHTS && value !== undefined) state.weights[name] = within(value, 0, 20, WEIGHTS[name][1]);
+    if (Object.hasOwn(WEIGHTS, name) && value !== undefined)
+      state.weights[name] = within(value, 0, 20, WEIGHTS[name][1]);
   }
   state.popularity = within(given.get("pop"), -0.5, 2, POPULARITY);
   state.diversity = within(given.get("div"), 0, 1, 0);
@@ -100,7 +104,7 @@ function seedOf(text) {
   if (!what || what.length > 400) return null;
   const seed = { weight: within(weight ?? null, -10, 10, 1) || 1 };
   if (!what.startsWith("~")) return { ...seed, track_id: what };
-  const [name, artist] = what.slice(1).split("|");
+  const [name, artist] = what.slice(1).split("|").map(unescaped);
   return name ? { ...seed, name, ...(artist ? { artist } : {}) } : null;
 }
 
@@ -111,11 +115,15 @@ export const WIDE = { years: null, tempo: null, genres: [], moods: {} };
 export const isNarrowed = (state) =>
   Boolean(state.years || state.tempo || state.genres.length || Object.keys(state.moods).length);
 
+/** What means something in a seed is written as %7C, %2A and %25 in a name. */
+const escaped = (text) => text.replace(/[%*|]/g, (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`);
+const unescaped = (text) => text?.replace(/%(25|2A|7C)/g, (_, code) => String.fromCharCode(parseInt(code, 16)));
+
 /** Write the state as the query of an address. */
 export function write(state) {
   const told = new URLSearchParams();
   for (const seed of state.seeds) {
-    const what = seed.track_id || `~${seed.name}${seed.artist ? `|${seed.artist}` : ""}`;
+    const what = seed.track_id || `~${escaped(seed.name)}${seed.artist ? `|${escaped(seed.artist)}` : ""}`;
     told.append("s", seed.weight === 1 ? what : `${what}*${seed.weight}`);
   }
   const plain = fresh();
@@ -159,9 +167,16 @@ export function filtersOf(state, quantiles) {
   return filters;
 }
 
+/** The seeds that a request is made of, in its order: the answer's `seeds` are of these. */
+export function seedsIn({ kind, seeds }) {
+  if (kind === "list" || kind === "playlist") return seeds;
+  const wanted = seeds.filter((seed) => seed.weight > 0);
+  return kind === "path" ? wanted.slice(0, MOST_WAYPOINTS) : wanted;
+}
+
 /** The request for what the state asks for: its address and body. */
 export function requestOf(state, quantiles) {
-  const seeds = state.seeds.map(({ track_id, name, artist, weight }) =>
+  const seeds = seedsIn(state).map(({ track_id, name, artist, weight }) =>
     track_id ? { track_id, weight } : { name, ...(artist ? { artist } : {}), weight },
   );
   const body = { explain: true, deadline_s: 15, filters: filtersOf(state, quantiles) };
@@ -173,9 +188,12 @@ export function requestOf(state, quantiles) {
     return ["/v1/recommendations", { ...body, seeds, limit: state.limit, diversity: state.diversity }];
   }
   if (state.kind === "each") {
-    const items = seeds
-      .filter((seed) => seed.weight > 0)
-      .map((seed) => ({ ...body, seeds: [{ ...seed, weight: 1 }], limit: state.limit, diversity: state.diversity }));
+    const items = seeds.map((seed) => ({
+      ...body,
+      seeds: [{ ...seed, weight: 1 }],
+      limit: state.limit,
+      diversity: state.diversity,
+    }));
     return ["/v1/batches", { items }];
   }
   Object.assign(body, { length: state.length, harmonic: state.harmonic });
@@ -184,10 +202,7 @@ export function requestOf(state, quantiles) {
       "/v1/playlists",
       {
         ...body,
-        waypoints: seeds
-          .filter((seed) => seed.weight > 0)
-          .map((seed) => ({ ...seed, weight: 1 }))
-          .slice(0, MOST_WAYPOINTS),
+        waypoints: seeds.map((seed) => ({ ...seed, weight: 1 })),
       },
     ];
   return ["/v1/playlists", { ...body, seeds, diversity: state.diversity, ...(state.arc ? { arc: state.arc } : {}) }];
