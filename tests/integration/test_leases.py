@@ -311,6 +311,7 @@ def test_a_worker_that_redis_forgets_is_there_again(connection: redis.Redis, eit
     either.start()
     connection.flushall()
     wait_for(lambda: fallback.live_workers(connection) and _records(connection), "the worker to be known again")
+    wait_for(lambda: connection.exists(keys.MODEL), "its model to be known again")
     assert fallback.model_info(connection).version == "bare"
     assert ended(connection, submit(connection, "echo")) == ["finished"]
     (worker,) = _records(connection)
