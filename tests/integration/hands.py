@@ -101,10 +101,18 @@ class Keys:
         expect(what).to_be_visible()
         for _ in range(MOST_TABS):
             if what.evaluate(_IS_FOCUSED):
-                assert what.evaluate(_SHOWS_FOCUS), f"{what} has the focus, and nobody can see it"
+                self._see_focus(what)
                 return
             self.page.keyboard.press("Tab")
         raise AssertionError(f"{what} cannot be reached by Tab")
+
+    def _see_focus(self, what: Locator) -> None:
+        """It may be drawn anew while one looks, and has the focus again then: so look more than once."""
+        for _ in range(20):
+            if what.evaluate(_SHOWS_FOCUS):
+                return
+            self.page.wait_for_timeout(50)
+        raise AssertionError(f"{what} has the focus, and nobody can see it")
 
     def press(self, what: Locator) -> None:
         if what.get_attribute("type") == "radio":
