@@ -23,7 +23,6 @@ WAYS: list[tuple[str, Literal["light", "dark"], type[Hand]]] = [
     ("desk", "light", Mouse),
     ("desk", "dark", Mouse),
     ("desk", "light", Keys),
-    ("phone", "dark", Keys),
 ]
 
 
