@@ -71,7 +71,7 @@ export function showShape(state, about, answer, change) {
       "section",
       h("h2", "Which songs"),
       which(state, about, has, change),
-      h("p.small.quiet", { id: "passing", role: "status" }),
+      h("p.small.quiet", { id: "passing", role: "status" }, the("passing")?.textContent),
     ),
     h("section", h("h2", "What counts"), counts(state, has, change)),
   );
